@@ -1,0 +1,3 @@
+module github.com/minamo-flow/minamo
+
+go 1.26
