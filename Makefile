@@ -1,0 +1,59 @@
+# `make run` is all one needs to try Minamo, `make test` all one needs before
+# a commit. `make help` lists the rest.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# What the console is built from: not what npm fetches, not what it builds.
+CONSOLE := $(shell find web -name node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build console test fuzz bench screenshot docs clean
+
+# Steps follow one another (install what is missing, then build): keep -j out.
+.NOTPARALLEL:
+
+help: ## list what make can do
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: build ## build everything and start the server, with its data in ./data
+	@exec bin/minamo serve --data ./data
+
+build: toolchain console ## build bin/minamo, console included
+	go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/minamo ./cmd/minamo
+
+.PHONY: toolchain
+toolchain:
+	@scripts/toolchain
+
+console: web/dist/index.html
+
+web/dist/index.html: web/node_modules/.package-lock.json $(CONSOLE) | toolchain
+	npm --prefix web run build
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package-lock.json web/package.json | toolchain
+	npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+test: install build ## install what tests need, then run all of them (V=1: say more)
+	@scripts/test
+
+.PHONY: install
+install:
+	@scripts/install
+
+fuzz: ## fuzz every decoder and parser for a while (FUZZTIME=20s each)
+	@scripts/fuzz
+
+bench: install build ## flows/s and CPU per flow, beside nfcapd in the same run
+	go run ./bench --minamo bin/minamo
+
+screenshot: install build ## take docs/screenshot.png of the console with data in it
+	@scripts/screenshot
+
+docs: ## write the generated parts of docs/ anew
+	go generate ./...
+
+clean: ## remove what was built; data stay
+	rm -rf bin web/node_modules e2e/browser/node_modules
+	find web/dist -mindepth 1 ! -name .keep -delete 2>/dev/null || true
