@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/config"
+	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/server"
+	"github.com/minamo-flow/minamo/store"
+	"github.com/minamo-flow/minamo/web"
+)
+
+const serveUsage = `Usage: minamo serve [OPTIONS]
+
+Receives NetFlow v5 and v9, IPFIX and sFlow v5 on every address it listens on,
+stores the flows, and serves the console. Needs no configuration.
+
+Options:
+`
+
+func serveCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cfg, err := serveConfig(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	log := newLogger(stderr, cfg.Log)
+	if err := serve(ctx, cfg, log, stdout); err != nil {
+		fmt.Fprintln(stderr, "minamo serve:", err)
+		return 1
+	}
+	return 0
+}
+
+// serveConfig is the configuration file, overridden by flags.
+func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
+	defaults := config.Default()
+	flags := flag.NewFlagSet("minamo serve", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, serveUsage)
+		flags.PrintDefaults()
+	}
+	file := flags.String("config", "", "configuration `FILE` (see: minamo config default)")
+	data := flags.String("data", defaults.Data, "`DIR` where flow data are kept")
+	http := flags.String("http", defaults.HTTP, "`HOST:PORT` of console, API and metrics")
+	level := flags.String("log-level", defaults.Log.Level, "`LEVEL`: debug, info, warn or error")
+	var listen []string
+	flags.Func("listen", "`udp://HOST:PORT` to receive on; may be given several times (default "+strings.Join(defaults.Listen, ", ")+")", func(text string) error {
+		if _, _, err := collect.ParseListen(text); err != nil {
+			return err
+		}
+		listen = append(listen, text)
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return defaults, err
+		}
+		return defaults, errors.New("see: minamo serve --help")
+	}
+	if flags.NArg() > 0 {
+		return defaults, fmt.Errorf("minamo serve: unexpected %q; see: minamo serve --help", flags.Arg(0))
+	}
+	cfg := defaults
+	if *file != "" {
+		var err error
+		if cfg, err = config.Load(*file); err != nil {
+			return cfg, err
+		}
+	}
+	var problem string
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "data":
+			cfg.Data = *data
+		case "http":
+			cfg.HTTP = *http
+			problem = config.CheckHTTP(*http)
+		case "listen":
+			cfg.Listen = listen
+		case "log-level":
+			cfg.Log.Level = *level
+			if new(slog.Level).UnmarshalText([]byte(*level)) != nil {
+				problem = fmt.Sprintf("expected debug, info, warn or error, found %q", *level)
+			}
+		}
+		if problem != "" {
+			problem = fmt.Sprintf("minamo serve: --%s: %s", f.Name, problem)
+		}
+	})
+	if problem != "" {
+		return cfg, errors.New(problem)
+	}
+	return cfg, nil
+}
+
+// serve builds every piece, runs them in the direction of the data, and stops
+// them in it too: first the sockets, then the store, which seals what came.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer) error {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	kept, err := store.Open(store.Config{
+		Dir:      cfg.Data,
+		Seal:     time.Duration(cfg.Store.Seal),
+		MaxAge:   time.Duration(cfg.Store.MaxAge),
+		MaxBytes: int64(cfg.Store.MaxSize),
+	}, log.With("component", "store"), metrics)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+
+	engine, err := query.Open(query.Config{
+		MemoryLimit: int64(cfg.Query.Memory),
+		Threads:     cfg.Query.Threads,
+		TempDir:     filepath.Join(cfg.Data, "tmp"),
+	})
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+
+	collector := collect.New(collect.Config{
+		Listen:        cfg.Listen,
+		Sockets:       cfg.Collect.Sockets,
+		ReceiveBuffer: int(cfg.Collect.ReceiveBuffer),
+		StateFile:     filepath.Join(cfg.Data, "exporters.json"),
+		Exporters: collect.ExporterConfig{
+			Max:      cfg.Collect.MaxExporters,
+			Sampling: samplingRules(cfg.Collect.Sampling),
+		},
+	}, kept, log.With("component", "collect"))
+	if err := collector.Listen(); err != nil {
+		return err
+	}
+	metrics.MustRegister(collector)
+
+	console, err := net.Listen("tcp", cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("cannot serve the console on %s: %w; choose another address with --http", cfg.HTTP, err)
+	}
+	site := server.New(server.Config{
+		Version: version,
+		DataDir: cfg.Data,
+		Timeout: time.Duration(cfg.Query.Timeout),
+	}, server.Deps{
+		Collector: collector,
+		Store:     kept,
+		Engine:    engine,
+		Metrics:   metrics,
+		Console:   web.Dist(),
+		Log:       log.With("component", "server"),
+	})
+
+	greet(stdout, cfg, collector.Addresses(), console.Addr())
+
+	// Whatever ends badly ends all.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStoring()
+	var storeDone, rest sync.WaitGroup
+	run := func(group *sync.WaitGroup, ctx context.Context, name string, f func(context.Context) error) {
+		group.Go(func() {
+			if err := f(ctx); err != nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	run(&storeDone, storing, "store", kept.Run)
+	run(&rest, ctx, "collector", collector.Run)
+	run(&rest, ctx, "console", func(ctx context.Context) error { return site.Serve(ctx, console) })
+	rest.Wait()
+	stopStoring()
+	storeDone.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	log.Info("stopped: everything received is stored")
+	return nil
+}
+
+func samplingRules(rules []config.Sampling) []collect.SamplingRule {
+	converted := make([]collect.SamplingRule, len(rules))
+	for i, r := range rules {
+		converted[i] = collect.SamplingRule{Exporters: r.Exporters.Prefix, Interface: r.Interface, Rate: r.Rate}
+	}
+	return converted
+}
+
+// greet tells where to point exporters, where the console is, where data go.
+func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr) {
+	fmt.Fprintf(w, "Minamo %s\n\n", version)
+	fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s\n", strings.Join(listening, ", "))
+	if addresses := ownAddresses(); len(addresses) > 0 {
+		fmt.Fprintf(w, "             this machine is %s\n", strings.Join(addresses, ", "))
+	}
+	fmt.Fprintf(w, "  console    http://%s/\n", console)
+	data, err := filepath.Abs(cfg.Data)
+	if err != nil {
+		data = cfg.Data
+	}
+	fmt.Fprintf(w, "  data       %s\n", data)
+	fmt.Fprintf(w, "  shell      %s flows --data %s -s srcip/bytes\n\n", os.Args[0], cfg.Data)
+}
+
+// ownAddresses are the addresses at which others reach this machine.
+func ownAddresses() []string {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var texts []string
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
+			texts = append(texts, ip.IP.String())
+		}
+	}
+	return texts
+}

@@ -1,0 +1,50 @@
+package collect
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// DatagramError says that a datagram, or part of it, could not be used.
+type DatagramError struct {
+	Exporter netip.Addr
+	Err      error
+}
+
+func (e *DatagramError) Error() string { return fmt.Sprintf("exporter %s: %v", e.Exporter, e.Err) }
+func (e *DatagramError) Unwrap() error { return e.Err }
+
+// MalformedError names the kinds of faults in a datagram that was otherwise decoded.
+type MalformedError struct {
+	Problems []string // the labels of minamo_exporter_problems_total
+}
+
+func (e *MalformedError) Error() string { return "malformed: " + strings.Join(e.Problems, ", ") }
+
+// Stand-ins for versions that have no number of their own.
+const (
+	versionNone  = 0xffffffff // a datagram too short to have one
+	versionOther = 0xfffffffe // more kinds than are counted one by one
+)
+
+// unsupported names a version that is known, but not decoded yet, or not known at all.
+func unsupported(version uint32, family string) error {
+	switch {
+	case family == "NetFlow" && (version == 1 || version == 7 || version == 8),
+		family == "sFlow" && (version == 2 || version == 4):
+		return fmt.Errorf("%s version %d is not supported yet: export NetFlow 5 or 9, IPFIX or sFlow 5", family, version)
+	}
+	return fmt.Errorf("unknown version %d: neither NetFlow 5 or 9, IPFIX nor sFlow 5", version)
+}
+
+// versionLabel is the metric label of a rejected version.
+func versionLabel(version uint32) string {
+	switch version {
+	case versionNone:
+		return "none"
+	case versionOther:
+		return "other"
+	}
+	return fmt.Sprint(version)
+}

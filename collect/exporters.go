@@ -1,0 +1,290 @@
+package collect
+
+import (
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/wire/netflow"
+	"github.com/minamo-flow/minamo/wire/sflow"
+)
+
+// ExporterConfig bounds and configures what is remembered per exporter. The
+// zero value of a field means its default.
+type ExporterConfig struct {
+	Max      int            // exporters remembered at once; default 10,000. The one silent the longest makes room
+	Limits   netflow.Limits // of each exporter's templates
+	Sampling []SamplingRule // rates for exporters that announce none; the first that matches counts
+
+	// KeepClock leaves times as the device said them, however absurd:
+	// `minamo decode` shows what is in the datagram.
+	KeepClock bool
+}
+
+// Exporters is what is known of every exporter, by address. It is safe for
+// concurrent use: several sockets may bring datagrams of one exporter.
+type Exporters struct {
+	cfg ExporterConfig
+	log *slog.Logger
+
+	mu      sync.RWMutex
+	byAddr  map[netip.Addr]*exporter
+	evicted uint64 // exporters forgotten to make room
+
+	unknown struct { // datagrams that no exporter's protocol could be told of
+		mu       sync.Mutex
+		versions map[uint32]uint64
+	}
+}
+
+// exporter is one device's state. Its mutex is held for a datagram at a time.
+type exporter struct {
+	addr netip.Addr
+
+	mu        sync.Mutex
+	netflow   *netflow.Session
+	message   netflow.Message // reused
+	domains   map[domainKey]*domain
+	malformed uint64 // datagrams that could not be used at all
+	problems  map[string]uint64
+	lastSeen  int64 // ms
+}
+
+// domainKey tells the observation domains of an exporter apart; protocols
+// number them independently.
+type domainKey struct {
+	protocol uint8 // flow.ExportProtocol
+	id       uint32
+}
+
+// domain is one observation domain of an exporter.
+type domain struct {
+	datagrams, flows uint64
+	sequence         sequence
+	samplers         samplers
+	clockOffset      int64 // ms, exporter minus collector, of the last datagram; sFlow has no clock
+	lastSeen         int64 // ms
+}
+
+// NewExporters returns an empty set.
+func NewExporters(cfg ExporterConfig, log *slog.Logger) *Exporters {
+	if cfg.Max <= 0 {
+		cfg.Max = 10_000
+	}
+	e := &Exporters{cfg: cfg, log: log, byAddr: map[netip.Addr]*exporter{}}
+	e.unknown.versions = map[uint32]uint64{}
+	return e
+}
+
+// Decode appends the flows of one datagram to b, complete. source is the
+// sender's address, received the time of arrival in milliseconds. The error,
+// already counted and logged, says why a datagram was of no use at all or,
+// joined, what in it was malformed; flows before the fault are in b.
+func (e *Exporters) Decode(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
+	if len(datagram) < 4 {
+		return e.reject(source, versionNone, errors.New("shorter than any version number"))
+	}
+	switch version := binary.BigEndian.Uint16(datagram); version {
+	case 5, 9, 10:
+		return e.decodeNetFlow(datagram, source, received, b)
+	case 0:
+		// sFlow has a 32-bit version.
+		switch version := binary.BigEndian.Uint32(datagram); version {
+		case 5:
+			return e.decodeSFlow(datagram, source, received, b)
+		default:
+			return e.reject(source, version, unsupported(version, "sFlow"))
+		}
+	default:
+		return e.reject(source, uint32(version), unsupported(uint32(version), "NetFlow"))
+	}
+}
+
+func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
+	x := e.exporter(source)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.netflow == nil {
+		x.netflow = netflow.NewSession(e.cfg.Limits)
+	}
+	m := &x.message
+	err := x.netflow.Decode(datagram, received, b, m)
+	x.lastSeen = received
+	if err != nil {
+		x.malformed++
+		e.log.Warn("malformed datagram", "exporter", source, "error", err)
+		return &DatagramError{Exporter: source, Err: err}
+	}
+	d := x.domain(uint8(m.Version), m.Domain)
+	d.datagrams++
+	d.flows += uint64(m.Flows)
+	d.lastSeen = received
+	d.clockOffset = m.ExportTime - received
+	d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(m.Version))
+	for _, o := range m.Options {
+		if learnt, err := d.samplers.learn(m.Version, o); err != nil {
+			x.count("sampling_rejected", 1)
+			e.log.Warn("announced sampling rate is not used", "exporter", source, "domain", m.Domain, "error", err)
+		} else if learnt {
+			e.log.Info("exporter announces sampling", "exporter", source, "domain", m.Domain, "rates", d.samplers.String())
+		}
+	}
+	e.finish(b, m.First, m.First+m.Flows, x, d)
+	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
+		k := netflow.Problem(i)
+		return k.String(), k.Malformed()
+	})
+}
+
+func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
+	var m sflow.Message
+	err := sflow.Decode(datagram, received, b, &m)
+	// The agent address names the device; behind a relay the sender does not.
+	if agent := m.Agent.Netip(); m.Agent != (flow.Addr{}) && !agent.IsUnspecified() {
+		source = agent
+	}
+	x := e.exporter(source)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lastSeen = received
+	if err != nil {
+		x.malformed++
+		e.log.Warn("malformed datagram", "exporter", source, "error", err)
+		return &DatagramError{Exporter: source, Err: err}
+	}
+	d := x.domain(flow.SFlow5, m.SubAgent)
+	d.datagrams++
+	d.flows += uint64(m.Flows)
+	d.lastSeen = received
+	d.sequence.follow(m.Sequence, 1, true, reorderUnits(9))
+	e.finish(b, m.First, m.First+m.Flows, x, d)
+	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
+		k := sflow.Problem(i)
+		return k.String(), k.Malformed()
+	})
+}
+
+// finish completes the rows [from, to) of one exporter's domain: who exported
+// them, how they were sampled, and when they were, as far as can be believed.
+func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain) {
+	addr := flow.AddrFrom(x.addr)
+	exporters := b.Addr(flow.Exporter)
+	for i := from; i < to; i++ {
+		exporters[i] = addr
+		b.Present[i].Add(flow.Exporter)
+	}
+	d.samplers.apply(b, from, to, func(inIf uint32) (uint32, bool) {
+		return configuredRate(e.cfg.Sampling, x.addr, inIf)
+	})
+	if !e.cfg.KeepClock {
+		x.count("time_clamped", clampTimes(b, from, to))
+	}
+}
+
+// problems adds a datagram's problem counts to the exporter's and returns
+// those that mean the datagram was malformed as one error.
+func (e *Exporters) problems(x *exporter, counts []uint32, kind func(int) (name string, malformed bool)) error {
+	var wrong []string
+	for i, n := range counts {
+		if n == 0 {
+			continue
+		}
+		name, malformed := kind(i)
+		x.count(name, uint64(n))
+		if malformed {
+			wrong = append(wrong, name)
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	e.log.Warn("malformed parts in datagram", "exporter", x.addr, "problems", wrong)
+	return &DatagramError{Exporter: x.addr, Err: &MalformedError{Problems: wrong}}
+}
+
+// exporter returns the state of the exporter at addr, made where it is new.
+func (e *Exporters) exporter(addr netip.Addr) *exporter {
+	e.mu.RLock()
+	x := e.byAddr[addr]
+	e.mu.RUnlock()
+	if x != nil {
+		return x
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if x := e.byAddr[addr]; x != nil {
+		return x
+	}
+	if len(e.byAddr) >= e.cfg.Max {
+		e.evict()
+	}
+	x = &exporter{addr: addr, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: time.Now().UnixMilli()}
+	e.byAddr[addr] = x
+	e.log.Info("new exporter", "exporter", addr)
+	return x
+}
+
+// evict forgets the sixteenth of the exporters that was silent the longest: a
+// share, so that a flood of forged addresses does not search all for each.
+func (e *Exporters) evict() {
+	seen := make([]*exporter, 0, len(e.byAddr))
+	since := make(map[*exporter]int64, len(e.byAddr))
+	for _, x := range e.byAddr {
+		x.mu.Lock()
+		since[x] = x.lastSeen
+		x.mu.Unlock()
+		seen = append(seen, x)
+	}
+	slices.SortFunc(seen, func(a, b *exporter) int { return int(min(max(since[a]-since[b], -1), 1)) })
+	for _, x := range seen[:max(len(seen)/16, 1)] {
+		delete(e.byAddr, x.addr)
+		e.evicted++
+	}
+	e.log.Warn("too many exporters: the ones silent the longest are forgotten with their templates", "max", e.cfg.Max)
+}
+
+// maxDomains bounds what forged observation domains can cost per exporter.
+const maxDomains = 1024
+
+func (x *exporter) domain(protocol uint8, id uint32) *domain {
+	key := domainKey{protocol, id}
+	d := x.domains[key]
+	if d == nil {
+		if len(x.domains) >= maxDomains {
+			oldest := slices.MinFunc(slices.Collect(maps.Keys(x.domains)), func(a, b domainKey) int {
+				return int(min(max(x.domains[a].lastSeen-x.domains[b].lastSeen, -1), 1))
+			})
+			delete(x.domains, oldest)
+			x.count("domains_forgotten", 1)
+		}
+		d = &domain{}
+		x.domains[key] = d
+	}
+	return d
+}
+
+func (x *exporter) count(kind string, n uint64) {
+	if n > 0 {
+		x.problems[kind] += n
+	}
+}
+
+// reject counts a datagram whose protocol is not known or not supported.
+func (e *Exporters) reject(source netip.Addr, version uint32, reason error) error {
+	e.unknown.mu.Lock()
+	if len(e.unknown.versions) >= 64 {
+		if _, known := e.unknown.versions[version]; !known {
+			version = versionOther
+		}
+	}
+	e.unknown.versions[version]++
+	e.unknown.mu.Unlock()
+	e.log.Warn("datagram not understood", "exporter", source, "error", reason)
+	return &DatagramError{Exporter: source, Err: reason}
+}

@@ -1,0 +1,256 @@
+package collect
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/wire/netflow"
+)
+
+// SamplingRule gives a rate to exporters that announce none.
+type SamplingRule struct {
+	Exporters netip.Prefix // whom it is for
+	Interface uint32       // only flows that came in by this ifIndex; 0 means all
+	Rate      uint32       // one packet in this many
+}
+
+// configuredRate is the rate of the first rule that fits.
+func configuredRate(rules []SamplingRule, exporter netip.Addr, inIf uint32) (uint32, bool) {
+	for _, r := range rules {
+		if r.Exporters.Contains(exporter) && (r.Interface == 0 || r.Interface == inIf) {
+			return r.Rate, true
+		}
+	}
+	return 0, false
+}
+
+// maxRate is the greatest sampling rate that is believed; routers go to 65,535
+// or a few million, above it stands garbage.
+const maxRate = 1 << 24
+
+// maxSamplers bounds what one observation domain may announce.
+const maxSamplers = 4096
+
+// samplers are the rates that an observation domain announced in options data.
+type samplers struct {
+	announced []announcement // few: searched in order
+}
+
+// announcement is one rate and what it applies to.
+type announcement struct {
+	Scope samplingScope `json:"scope"`
+	ID    uint64        `json:"id,omitempty"` // sampler or ifIndex, by scope
+	Rate  uint32        `json:"rate"`
+}
+
+type samplingScope string
+
+const (
+	scopeDomain    samplingScope = "domain"
+	scopeSampler   samplingScope = "sampler"
+	scopeInterface samplingScope = "interface"
+)
+
+// Elements of options data that concern sampling.
+const (
+	ieIngressInterface              = 10
+	ieEgressInterface               = 14
+	ieSamplingInterval              = 34
+	ieSamplerID                     = 48
+	ieSamplerRandomInterval         = 50
+	ieSelectorID                    = 302
+	ieSamplingPacketInterval        = 305
+	ieSamplingPacketSpace           = 306
+	ieSamplingSize                  = 309
+	ieSamplingPopulation            = 310
+	ieSamplingProbability           = 311
+	scopeTypeInterface       uint16 = 2 // of NetFlow v9 (RFC 3954 §6.1)
+)
+
+// announcedRate reads the rate out of an options record, in any of the
+// dialects; ok is false where the record does not speak of sampling.
+func announcedRate(o netflow.OptionRecord) (rate float64, ok bool) {
+	if interval, ok := o.Uint(ieSamplingPacketInterval); ok {
+		space, _ := o.Uint(ieSamplingPacketSpace)
+		if interval == 0 {
+			return 0, true
+		}
+		return float64(interval+space) / float64(interval), true
+	}
+	if size, ok := o.Uint(ieSamplingSize); ok {
+		if population, ok := o.Uint(ieSamplingPopulation); ok {
+			if size == 0 {
+				return 0, true
+			}
+			return float64(population) / float64(size), true
+		}
+	}
+	for _, f := range o.Fields {
+		if f.Enterprise != 0 || f.Element != ieSamplingProbability {
+			continue
+		}
+		var p float64
+		switch len(f.Value) {
+		case 8:
+			p = math.Float64frombits(binary.BigEndian.Uint64(f.Value))
+		case 4:
+			p = float64(math.Float32frombits(binary.BigEndian.Uint32(f.Value)))
+		}
+		if !(p > 0 && p <= 1) {
+			return 0, true
+		}
+		return 1 / p, true
+	}
+	if interval, ok := o.Uint(ieSamplerRandomInterval); ok {
+		return float64(interval), true
+	}
+	if interval, ok := o.Uint(ieSamplingInterval); ok {
+		return float64(interval), true
+	}
+	return 0, false
+}
+
+// learn takes the sampling rate out of an options record. learnt tells that
+// it was news; the error that a rate was announced which cannot be.
+func (s *samplers) learn(version uint16, o netflow.OptionRecord) (learnt bool, err error) {
+	rate, ok := announcedRate(o)
+	if !ok {
+		return false, nil
+	}
+	a := announcement{Scope: scopeDomain}
+	for _, f := range o.Fields {
+		if f.Enterprise != 0 || len(f.Value) == 0 || len(f.Value) > 8 {
+			continue
+		}
+		v9Scope := f.Scope && version == 9 // its elements are scope types, not IPFIX elements
+		switch {
+		case !v9Scope && (f.Element == ieSamplerID || f.Element == ieSelectorID):
+			a.Scope, a.ID = scopeSampler, f.Uint()
+		case a.Scope == scopeSampler:
+			// The sampler is the narrower scope: an interface beside it only says where it runs.
+		case v9Scope && f.Element == scopeTypeInterface,
+			!v9Scope && (f.Element == ieIngressInterface || f.Element == ieEgressInterface):
+			a.Scope, a.ID = scopeInterface, f.Uint()
+		}
+	}
+	// Rates are whole numbers on every device; a ratio such as 3 in 10 is rounded.
+	a.Rate = uint32(math.Round(min(rate, math.MaxUint32)))
+	if a.Rate == 0 || a.Rate > maxRate {
+		return false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", rate, a, maxRate)
+	}
+	for i := range s.announced {
+		if known := &s.announced[i]; known.Scope == a.Scope && known.ID == a.ID {
+			learnt, known.Rate = known.Rate != a.Rate, a.Rate
+			return learnt, nil
+		}
+	}
+	if len(s.announced) >= maxSamplers {
+		return false, fmt.Errorf("more than %d samplers announced", maxSamplers)
+	}
+	s.announced = append(s.announced, a)
+	return true, nil
+}
+
+func (s *samplers) lookup(scope samplingScope, id uint64) (uint32, bool) {
+	for _, a := range s.announced {
+		if a.Scope == scope && a.ID == id {
+			return a.Rate, true
+		}
+	}
+	return 0, false
+}
+
+// common is the rate that all announcements share: what holds for a flow that
+// names no sampler.
+func (s *samplers) common() (uint32, bool) {
+	if len(s.announced) == 0 {
+		return 0, false
+	}
+	rate := s.announced[0].Rate
+	for _, a := range s.announced[1:] {
+		if a.Rate != rate {
+			return 0, false
+		}
+	}
+	return rate, true
+}
+
+// rate finds what the announcements say of a flow: its sampler's rate, its
+// interface's, its domain's, or the one that all samplers of the domain share.
+func (s *samplers) rate(sampler uint64, hasSampler bool, inIf uint32, hasIf bool) (uint32, bool) {
+	if hasSampler {
+		if rate, ok := s.lookup(scopeSampler, sampler); ok {
+			return rate, true
+		}
+	}
+	if hasIf {
+		if rate, ok := s.lookup(scopeInterface, uint64(inIf)); ok {
+			return rate, true
+		}
+	}
+	if rate, ok := s.lookup(scopeDomain, 0); ok {
+		return rate, true
+	}
+	return s.common()
+}
+
+// apply completes the sampling rate and its source in the rows [from, to).
+// A rate in the record or header stands; else options data, then the
+// operator's configuration, then 1, assumed.
+func (s *samplers) apply(b *flow.Batch, from, to int, configured func(inIf uint32) (uint32, bool)) {
+	rates, sources := b.U32(flow.SamplingRate), b.U8(flow.SamplingSource)
+	ids, inIfs := b.U64(flow.SamplerID), b.U32(flow.InIf)
+
+	// Neighbouring rows mostly share sampler and interface: remember the last answer.
+	var last struct {
+		valid             bool
+		hasSampler, hasIf bool
+		sampler           uint64
+		inIf              uint32
+		rate              uint32
+		source            uint8
+	}
+	for i := from; i < to; i++ {
+		present := &b.Present[i]
+		if present.Has(flow.SamplingRate) {
+			if rates[i] != 0 && rates[i] <= maxRate {
+				continue
+			}
+		}
+		hasSampler, hasIf := present.Has(flow.SamplerID), present.Has(flow.InIf)
+		if !last.valid || last.hasSampler != hasSampler || last.hasIf != hasIf || last.sampler != ids[i] || last.inIf != inIfs[i] {
+			last.valid, last.hasSampler, last.hasIf, last.sampler, last.inIf = true, hasSampler, hasIf, ids[i], inIfs[i]
+			if rate, ok := s.rate(ids[i], hasSampler, inIfs[i], hasIf); ok {
+				last.rate, last.source = rate, flow.SamplingOptions
+			} else if rate, ok := configured(inIfs[i]); ok {
+				last.rate, last.source = rate, flow.SamplingConfigured
+			} else {
+				last.rate, last.source = 1, flow.SamplingAssumed
+			}
+		}
+		rates[i], sources[i] = last.rate, last.source
+		present.Add(flow.SamplingRate)
+		present.Add(flow.SamplingSource)
+	}
+}
+
+func (a announcement) String() string {
+	if a.Scope == scopeDomain {
+		return fmt.Sprintf("1:%d", a.Rate)
+	}
+	return fmt.Sprintf("1:%d for %s %d", a.Rate, a.Scope, a.ID)
+}
+
+func (s *samplers) String() string {
+	texts := make([]string, len(s.announced))
+	for i, a := range s.announced {
+		texts[i] = a.String()
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
+}

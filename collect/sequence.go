@@ -1,0 +1,54 @@
+package collect
+
+// sequence follows the sequence numbers of one observation domain and tells
+// loss from reordering and restarts (DESIGN: units differ by protocol: v5
+// counts flows, v9 and sFlow datagrams, IPFIX data records).
+type sequence struct {
+	missing  uint64 // units that never came
+	reorders uint64 // datagrams that came late, after being counted as missing
+	restarts uint64
+
+	started bool
+	next    uint32 // expected
+	late    uint32 // units of the last gaps that may still come
+}
+
+// maxGap is the longest jump forward that is believed to be loss, in units;
+// beyond it the exporter has restarted its numbering.
+const maxGap = 1 << 20
+
+// reorderUnits is how far back a datagram may lie and still be called late
+// rather than a restart: about a hundred datagrams.
+func reorderUnits(version uint16) uint32 {
+	if version == 5 || version == 10 {
+		return 3000 // a hundred datagrams of thirty records
+	}
+	return 100
+}
+
+// follow takes the number of a datagram and the units it carries. known is
+// false where the units could not be counted (a data set without its
+// template): then the next datagram only sets the expectation anew.
+func (s *sequence) follow(number, units uint32, known bool, reorder uint32) {
+	expected, started := s.next, s.started
+	s.started = known
+	ahead := int32(number - expected)
+	switch {
+	case !started || ahead == 0:
+	case ahead > 0 && ahead < maxGap:
+		s.missing += uint64(ahead)
+		s.late = min(s.late+uint32(ahead), reorder)
+	case ahead < 0 && uint32(-ahead) <= reorder && s.late > 0:
+		// It fills a gap: these units are not missing after all.
+		came := min(units, s.late)
+		s.late -= came
+		s.missing -= uint64(came)
+		s.reorders++
+		s.started = true
+		return // the expectation stands
+	default:
+		s.restarts++
+		s.late = 0
+	}
+	s.next = number + units
+}

@@ -1,0 +1,97 @@
+package collect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/minamo-flow/minamo/wire/netflow"
+)
+
+// stateVersion is the form of the state file.
+const stateVersion = 1
+
+// state is what outlives a restart, so that data sets which come before their
+// exporter repeats its templates (up to half an hour) are not lost, nor
+// stored as unsampled.
+type state struct {
+	Version   int             `json:"version"`
+	Exporters []exporterState `json:"exporters"`
+}
+
+type exporterState struct {
+	Exporter  netip.Addr         `json:"exporter"`
+	Templates []netflow.Template `json:"templates,omitempty"`
+	Sampling  []samplingState    `json:"sampling,omitempty"`
+}
+
+type samplingState struct {
+	Protocol  uint8          `json:"protocol"`
+	Domain    uint32         `json:"domain"`
+	Announced []announcement `json:"announced"`
+}
+
+// save writes the state file: to a new file first, so that a crash leaves the old one.
+func (e *Exporters) save(path string) error {
+	s := state{Version: stateVersion}
+	for _, x := range e.all() {
+		x.mu.Lock()
+		kept := exporterState{Exporter: x.addr}
+		if x.netflow != nil {
+			kept.Templates = x.netflow.Templates()
+		}
+		for key, d := range x.domains {
+			if len(d.samplers.announced) > 0 {
+				kept.Sampling = append(kept.Sampling, samplingState{key.protocol, key.id, append([]announcement(nil), d.samplers.announced...)})
+			}
+		}
+		x.mu.Unlock()
+		if len(kept.Templates)+len(kept.Sampling) > 0 {
+			s.Exporters = append(s.Exporters, kept)
+		}
+	}
+	text, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return fmt.Errorf("state file %s: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// load brings back what save wrote. That there is no file yet is no error.
+func (e *Exporters) load(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var s state
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("state file %s: %w", path, err)
+	}
+	if s.Version != stateVersion {
+		return fmt.Errorf("state file %s: version %d, expected %d", path, s.Version, stateVersion)
+	}
+	for _, kept := range s.Exporters {
+		x := e.exporter(kept.Exporter)
+		x.mu.Lock()
+		x.netflow = netflow.NewSession(e.cfg.Limits)
+		x.netflow.Restore(kept.Templates)
+		for _, r := range kept.Sampling {
+			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
+		}
+		x.mu.Unlock()
+	}
+	return nil
+}

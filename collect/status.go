@@ -1,0 +1,208 @@
+package collect
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// ExporterStatus is what an operator wants to know of an exporter.
+type ExporterStatus struct {
+	Exporter  netip.Addr        `json:"exporter" doc:"The exporter's address"`
+	LastSeen  time.Time         `json:"last_seen" doc:"When its last datagram came"`
+	Templates int               `json:"templates" doc:"Templates known"`
+	Malformed uint64            `json:"malformed" doc:"Datagrams that could not be used at all"`
+	Problems  map[string]uint64 `json:"problems" doc:"What went wrong, by kind"`
+	Domains   []DomainStatus    `json:"domains" doc:"Its observation domains"`
+}
+
+// DomainStatus is one observation domain of an exporter.
+type DomainStatus struct {
+	Protocol       string           `json:"protocol" doc:"Export protocol"`
+	Domain         uint32           `json:"domain" doc:"Observation domain, source id, engine or sub-agent"`
+	Datagrams      uint64           `json:"datagrams"`
+	Flows          uint64           `json:"flows"`
+	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
+	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late"`
+	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
+	ClockOffsetMS  int64            `json:"clock_offset_ms" doc:"The exporter's clock minus ours, by its last datagram; 0 for sFlow, which has none"`
+	Sampling       []SamplingStatus `json:"sampling" doc:"Rates announced in options data"`
+	LastSeen       time.Time        `json:"last_seen"`
+	exportProtocol uint8
+}
+
+// SamplingStatus is one announced sampling rate.
+type SamplingStatus struct {
+	Scope string `json:"scope" doc:"domain, sampler or interface"`
+	ID    uint64 `json:"id,omitempty" doc:"The sampler's id or the ifIndex"`
+	Rate  uint32 `json:"rate"`
+}
+
+// all lists the exporters in the order of their addresses.
+func (e *Exporters) all() []*exporter {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(e.byAddr), func(a, b *exporter) int { return a.addr.Compare(b.addr) })
+}
+
+// Status tells of all exporters, in the order of their addresses.
+func (e *Exporters) Status() []ExporterStatus {
+	list := []ExporterStatus{}
+	for _, x := range e.all() {
+		list = append(list, x.status())
+	}
+	return list
+}
+
+func (x *exporter) status() ExporterStatus {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := ExporterStatus{
+		Exporter:  x.addr,
+		LastSeen:  time.UnixMilli(x.lastSeen).UTC(),
+		Malformed: x.malformed,
+		Problems:  maps.Clone(x.problems),
+		Domains:   []DomainStatus{},
+	}
+	if x.netflow != nil {
+		s.Templates = x.netflow.TemplateCount()
+	}
+	for key, d := range x.domains {
+		status := DomainStatus{
+			exportProtocol: key.protocol,
+			Protocol:       flow.Schema[flow.ExportProtocol].Names[uint64(key.protocol)],
+			Domain:         key.id,
+			Datagrams:      d.datagrams,
+			Flows:          d.flows,
+			MissingUnits:   d.sequence.missing,
+			Reordered:      d.sequence.reorders,
+			Restarts:       d.sequence.restarts,
+			ClockOffsetMS:  d.clockOffset,
+			Sampling:       []SamplingStatus{},
+			LastSeen:       time.UnixMilli(d.lastSeen).UTC(),
+		}
+		for _, a := range d.samplers.announced {
+			status.Sampling = append(status.Sampling, SamplingStatus{string(a.Scope), a.ID, a.Rate})
+		}
+		s.Domains = append(s.Domains, status)
+	}
+	slices.SortFunc(s.Domains, func(a, b DomainStatus) int {
+		if a.exportProtocol != b.exportProtocol {
+			return int(a.exportProtocol) - int(b.exportProtocol)
+		}
+		return int(min(max(int64(a.Domain)-int64(b.Domain), -1), 1))
+	})
+	return s
+}
+
+// SocketStatus sums the sockets of one listen address.
+type SocketStatus struct {
+	Address   string `json:"address"`
+	Datagrams uint64 `json:"datagrams" doc:"Datagrams received"`
+	Bytes     uint64 `json:"bytes" doc:"Bytes received"`
+	Drops     uint64 `json:"drops" doc:"Datagrams that the kernel dropped, because its buffer was full"`
+}
+
+// Sockets tells of each listen address.
+func (c *Collector) Sockets() []SocketStatus {
+	var list []SocketStatus
+	for _, s := range c.sockets {
+		if n := len(list); n == 0 || list[n-1].Address != "udp://"+s.address {
+			list = append(list, SocketStatus{Address: "udp://" + s.address})
+		}
+		sum := &list[len(list)-1]
+		sum.Datagrams += s.datagrams.Load()
+		sum.Bytes += s.bytes.Load()
+		sum.Drops += s.drops.Load()
+	}
+	return list
+}
+
+// Rejected counts the datagrams whose protocol is not known, by version.
+func (e *Exporters) Rejected() map[string]uint64 {
+	e.unknown.mu.Lock()
+	defer e.unknown.mu.Unlock()
+	counts := make(map[string]uint64, len(e.unknown.versions))
+	for version, n := range e.unknown.versions {
+		counts[versionLabel(version)] = n
+	}
+	return counts
+}
+
+// Descriptions of the metrics. They are made from the status at each scrape,
+// so that counting costs nothing on the way of a flow.
+var (
+	descSocketDatagrams = prometheus.NewDesc("minamo_socket_datagrams_total", "Datagrams received, by listen address.", []string{"listen"}, nil)
+	descSocketBytes     = prometheus.NewDesc("minamo_socket_bytes_total", "Bytes of UDP payload received, by listen address.", []string{"listen"}, nil)
+	descSocketDrops     = prometheus.NewDesc("minamo_socket_drops_total", "Datagrams dropped by the kernel because the receive buffer was full.", []string{"listen"}, nil)
+	descRejected        = prometheus.NewDesc("minamo_datagrams_rejected_total", "Datagrams of an unknown or unsupported protocol version.", []string{"version"}, nil)
+	descDatagrams       = prometheus.NewDesc("minamo_exporter_datagrams_total", "Datagrams decoded.", []string{"exporter", "protocol", "domain"}, nil)
+	descFlows           = prometheus.NewDesc("minamo_exporter_flows_total", "Flow records decoded.", []string{"exporter", "protocol", "domain"}, nil)
+	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
+	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late.", []string{"exporter", "protocol", "domain"}, nil)
+	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
+	descClock           = prometheus.NewDesc("minamo_exporter_clock_offset_seconds", "The exporter's clock minus ours, by its last datagram.", []string{"exporter", "protocol", "domain"}, nil)
+	descTemplates       = prometheus.NewDesc("minamo_exporter_templates", "Templates known.", []string{"exporter"}, nil)
+	descMalformed       = prometheus.NewDesc("minamo_exporter_malformed_datagrams_total", "Datagrams that could not be used at all.", []string{"exporter"}, nil)
+	descProblems        = prometheus.NewDesc("minamo_exporter_problems_total", "What went wrong in datagrams that could be used, by kind.", []string{"exporter", "kind"}, nil)
+	descExporters       = prometheus.NewDesc("minamo_exporters", "Exporters known.", nil, nil)
+	descEvicted         = prometheus.NewDesc("minamo_exporters_evicted_total", "Exporters forgotten because there were too many.", nil, nil)
+	descSinkErrors      = prometheus.NewDesc("minamo_collect_sink_errors_total", "Batches that the store did not take.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops, descRejected, descDatagrams,
+		descFlows, descMissing, descReordered, descRestarts, descClock, descTemplates, descMalformed, descProblems,
+		descExporters, descEvicted, descSinkErrors} {
+		descs <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
+	counter := func(desc *prometheus.Desc, v uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
+	}
+	for _, s := range c.Sockets() {
+		counter(descSocketDatagrams, s.Datagrams, s.Address)
+		counter(descSocketBytes, s.Bytes, s.Address)
+		counter(descSocketDrops, s.Drops, s.Address)
+	}
+	for version, n := range c.Exporters.Rejected() {
+		counter(descRejected, n, version)
+	}
+	exporters := c.Exporters.Status()
+	for _, x := range exporters {
+		name := x.Exporter.String()
+		gauge(descTemplates, float64(x.Templates), name)
+		counter(descMalformed, x.Malformed, name)
+		for kind, n := range x.Problems {
+			counter(descProblems, n, name, kind)
+		}
+		for _, d := range x.Domains {
+			labels := []string{name, d.Protocol, strconv.FormatUint(uint64(d.Domain), 10)}
+			counter(descDatagrams, d.Datagrams, labels...)
+			counter(descFlows, d.Flows, labels...)
+			counter(descMissing, d.MissingUnits, labels...)
+			counter(descReordered, d.Reordered, labels...)
+			counter(descRestarts, d.Restarts, labels...)
+			gauge(descClock, float64(d.ClockOffsetMS)/1000, labels...)
+		}
+	}
+	gauge(descExporters, float64(len(exporters)))
+	c.Exporters.mu.RLock()
+	evicted := c.Exporters.evicted
+	c.Exporters.mu.RUnlock()
+	counter(descEvicted, evicted)
+	counter(descSinkErrors, c.sinkErrors.Load())
+}

@@ -1,0 +1,338 @@
+// Package config is the configuration file: what it may say, its defaults,
+// and errors that name line and column.
+//
+// cmd/minamo reads it and lets command-line flags override it. The file is
+// optional; default.yaml holds every key with its default and its
+// explanation, and a test keeps the two together.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/minamo-flow/minamo/collect"
+)
+
+// DefaultText is the commented default configuration.
+//
+//go:embed default.yaml
+var DefaultText string
+
+// Config is the whole file. The yaml tags are its keys.
+type Config struct {
+	Data    string   `yaml:"data"`
+	Listen  []string `yaml:"listen"`
+	HTTP    string   `yaml:"http"`
+	Collect Collect  `yaml:"collect"`
+	Store   Store    `yaml:"store"`
+	Query   Query    `yaml:"query"`
+	Log     Log      `yaml:"log"`
+}
+
+// Collect is the receiving side.
+type Collect struct {
+	Sockets       int        `yaml:"sockets"`
+	ReceiveBuffer Size       `yaml:"receive-buffer"`
+	MaxExporters  int        `yaml:"max-exporters"`
+	Sampling      []Sampling `yaml:"sampling"`
+}
+
+// Sampling is a rate for exporters that announce none.
+type Sampling struct {
+	Exporters Prefix `yaml:"exporters"`
+	Interface uint32 `yaml:"interface"`
+	Rate      uint32 `yaml:"rate"`
+}
+
+// Store is how flow data are kept.
+type Store struct {
+	Seal    Duration `yaml:"seal"`
+	MaxAge  Duration `yaml:"max-age"`
+	MaxSize Size     `yaml:"max-size"`
+}
+
+// Query bounds what questions may use.
+type Query struct {
+	Memory  Size     `yaml:"memory"`
+	Threads int      `yaml:"threads"`
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Log is what is logged.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Error says what is wrong, and where.
+type Error struct {
+	File         string // "" for a text without a name
+	Line, Column int    // counted from 1
+	Problem      string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
+}
+
+// Default is the configuration without any file.
+func Default() Config {
+	var c Config
+	if err := c.parse("default.yaml", DefaultText); err != nil {
+		panic(err) // the text is part of the program, and tested
+	}
+	return c
+}
+
+// Load reads a file over the defaults. Where it is wrong, the error joins an
+// *Error for each fault.
+func Load(path string) (Config, error) {
+	c := Default()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	return c, c.parse(path, string(text))
+}
+
+func (c *Config) parse(file, text string) error {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		return syntaxError(file, err)
+	}
+	if len(document.Content) == 0 {
+		return nil // empty: all defaults
+	}
+	d := decoder{file: file}
+	d.value(document.Content[0], reflect.ValueOf(c).Elem(), "")
+	return errors.Join(d.faults...)
+}
+
+// syntaxError finds the line in the parser's message; it does not tell the column.
+func syntaxError(file string, err error) error {
+	e := &Error{File: file, Line: 1, Column: 1, Problem: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if rest, ok := strings.CutPrefix(e.Problem, "line "); ok {
+		if number, problem, ok := strings.Cut(rest, ": "); ok {
+			e.Line, _ = strconv.Atoi(number)
+			e.Problem = problem
+		}
+	}
+	return e
+}
+
+// decoder fills structs from YAML nodes, strictly, and collects every fault
+// with its place.
+type decoder struct {
+	file   string
+	faults []error
+}
+
+func (d *decoder) fault(n *yaml.Node, format string, args ...any) {
+	d.faults = append(d.faults, &Error{d.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+}
+
+// scalar is implemented by the types below that read themselves from text.
+type scalar interface{ parse(text string) error }
+
+func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
+	if s, ok := v.Addr().Interface().(scalar); ok {
+		if n.Kind != yaml.ScalarNode {
+			d.fault(n, "%s: expected a single value", key)
+		} else if err := s.parse(n.Value); err != nil {
+			d.fault(n, "%s: %v", key, err)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.mapping(n, v, key)
+	case reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			d.fault(n, "%s: expected a list", key)
+			return
+		}
+		list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+		for i, item := range n.Content {
+			d.value(item, list.Index(i), key)
+		}
+		v.Set(list)
+	default:
+		if err := n.Decode(v.Addr().Interface()); err != nil {
+			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint32: "a whole number, not negative", reflect.String: "text"}[v.Kind()]
+			d.fault(n, "%s: expected %s, found %q", key, expected, n.Value)
+			return
+		}
+	}
+	if problem := check(key, v); problem != "" {
+		d.fault(n, "%s: %s", key, problem)
+	}
+}
+
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(n, "%s: expected keys and values", strings.TrimSuffix(path, "."))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		var known []string
+		field := -1
+		for f := range v.NumField() {
+			tag := v.Type().Field(f).Tag.Get("yaml")
+			known = append(known, tag)
+			if tag == name.Value {
+				field = f
+			}
+		}
+		switch {
+		case field < 0:
+			d.fault(name, "unknown key %q; known here: %s", name.Value, strings.Join(known, ", "))
+		case seen[name.Value]:
+			d.fault(name, "key %q is given twice", name.Value)
+		default:
+			d.value(value, v.Field(field), strings.TrimPrefix(path+"."+name.Value, "."))
+		}
+		seen[name.Value] = true
+	}
+	if s, ok := v.Interface().(Sampling); ok {
+		if !s.Exporters.IsValid() {
+			d.fault(n, "%s: exporters is missing", path)
+		}
+		if s.Rate == 0 {
+			d.fault(n, "%s: rate is missing or 0", path)
+		}
+	}
+}
+
+// check looks at values that any text or number would fill, but not rightly.
+func check(key string, v reflect.Value) string {
+	oneOf := func(allowed ...string) string {
+		if !slices.Contains(allowed, v.String()) {
+			return fmt.Sprintf("expected one of %s, found %q", strings.Join(allowed, ", "), v.String())
+		}
+		return ""
+	}
+	switch key {
+	case "log.level":
+		return oneOf("debug", "info", "warn", "error")
+	case "log.format":
+		return oneOf("text", "json")
+	case "data":
+		if v.String() == "" {
+			return "expected a directory"
+		}
+	case "http":
+		return CheckHTTP(v.String())
+	case "listen":
+		if v.Kind() != reflect.String {
+			if v.Len() == 0 {
+				return "expected at least one address"
+			}
+			return ""
+		}
+		if _, _, err := collect.ParseListen(v.String()); err != nil {
+			return err.Error()
+		}
+	case "store.seal":
+		if d := time.Duration(v.Int()); d < 100*time.Millisecond || d > time.Minute {
+			return "expected between 100ms and 1m"
+		}
+	case "query.timeout":
+		if v.Int() <= 0 {
+			return "expected more than 0"
+		}
+	case "query.memory":
+		if v.Int() < 64<<20 {
+			return "expected 64MiB at least"
+		}
+	case "collect.sockets", "query.threads":
+		if v.Int() < 0 || v.Int() > 256 {
+			return "expected 0 to 256"
+		}
+	case "collect.max-exporters":
+		if v.Int() < 1 {
+			return "expected 1 or more"
+		}
+	}
+	return ""
+}
+
+// CheckHTTP tells what is wrong with an HTTP listen address; "" if nothing.
+func CheckHTTP(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Sprintf("expected HOST:PORT, such as 127.0.0.1:8080, found %q", address)
+	}
+	return ""
+}
+
+// Duration is a time span: Go's forms (90s, 1h30m), and days (30d).
+type Duration time.Duration
+
+func (d *Duration) parse(text string) error {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("expected a duration such as 90s, 12h or 30d, found %q", text)
+		}
+		*d = Duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 {
+		return fmt.Errorf("expected a duration such as 90s, 12h or 30d, found %q", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Size is a number of bytes: plain, or with B, kB, MB, GB, TB (powers of
+// 1000) or KiB, MiB, GiB, TiB (powers of 1024).
+type Size int64
+
+var sizeUnits = map[string]float64{
+	"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+	"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+}
+
+func (s *Size) parse(text string) error {
+	digits := strings.TrimRight(text, "kKMGTiB ")
+	unit, known := sizeUnits[strings.TrimSpace(text[len(digits):])]
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !known || n < 0 || n*unit > 1<<60 {
+		return fmt.Errorf("expected a size such as 500MB or 2GiB, found %q", text)
+	}
+	*s = Size(n * unit)
+	return nil
+}
+
+// Prefix is an address prefix, or one address.
+type Prefix struct{ netip.Prefix }
+
+func (p *Prefix) parse(text string) error {
+	if a, err := netip.ParseAddr(text); err == nil {
+		p.Prefix = netip.PrefixFrom(a, a.BitLen())
+		return nil
+	}
+	v, err := netip.ParsePrefix(text)
+	if err != nil {
+		return fmt.Errorf("expected an address or a prefix such as 192.0.2.0/24, found %q", text)
+	}
+	p.Prefix = v.Masked()
+	return nil
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/store"
+)
+
+// register declares every operation of the API.
+func (s *Server) register(api huma.API) {
+	get(api, "status", "/api/status", "What is received and stored now", s.status)
+	get(api, "exporters", "/api/exporters", "Who exports, how well, and how sampled", s.exporters)
+	get(api, "top", "/api/top", "Totals by any dimensions, the greatest first", s.top)
+	get(api, "series", "/api/series", "The same over time, as rates", s.series)
+	get(api, "flows", "/api/flows", "Single flow records", s.flows)
+	get(api, "fields", "/api/fields", "Columns of a flow record, and what can be grouped by", s.fields)
+	get(api, "filter", "/api/filter", "Is this filter right?", s.filter)
+}
+
+func get[I, O any](api huma.API, id, path, summary string, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, handler)
+}
+
+// Sums are the three figures of everything. They are whole numbers.
+type Sums struct {
+	Flows   uint64 `json:"flows"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Meta tells how an answer was come by.
+type Meta struct {
+	Segments     int    `json:"segments" doc:"Files that were read"`
+	Damaged      int    `json:"damaged" doc:"Files that could not be read and are missing in the answer"`
+	RowsScanned  int64  `json:"rows_scanned" doc:"Flow records in those files"`
+	Milliseconds int64  `json:"milliseconds"`
+	SQL          string `json:"sql" doc:"The query, over a view called flows"`
+	Command      string `json:"command" doc:"The equal command line"`
+}
+
+type statusOutput struct{ Body Status }
+
+// Status is the state of the whole.
+type Status struct {
+	Version           string        `json:"version"`
+	Started           time.Time     `json:"started"`
+	Now               time.Time     `json:"now"`
+	FlowsPerSecond    float64       `json:"flows_per_second" doc:"Flow records received per second"`
+	PacketsPerSecond  float64       `json:"packets_per_second" doc:"Packets per second in those flows, scaled by the sampling rate"`
+	BitsPerSecond     float64       `json:"bits_per_second" doc:"Layer-3 bits per second in those flows, scaled by the sampling rate"`
+	RateWindowSeconds int           `json:"rate_window_seconds" doc:"The rates are means over this time"`
+	FlowsTotal        uint64        `json:"flows_total" doc:"Flow records received since the start"`
+	DatagramsTotal    uint64        `json:"datagrams_total" doc:"Datagrams received since the start"`
+	Listen            []string      `json:"listen" doc:"Where exporters may send"`
+	Exporters         int           `json:"exporters"`
+	Store             StoreStatus   `json:"store"`
+	Problems          []ProblemStat `json:"problems" doc:"What went wrong since the start; empty when nothing did"`
+}
+
+// StoreStatus is what is kept.
+type StoreStatus struct {
+	Dir      string     `json:"dir"`
+	Segments int        `json:"segments"`
+	Rows     int64      `json:"rows"`
+	Bytes    int64      `json:"bytes"`
+	Oldest   *time.Time `json:"oldest" doc:"Start of the oldest flow, null when there is none"`
+	Newest   *time.Time `json:"newest" doc:"End of the newest flow"`
+}
+
+// ProblemStat is a count of things that went wrong.
+type ProblemStat struct {
+	Kind  string `json:"kind"`
+	Count uint64 `json:"count"`
+	Help  string `json:"help" doc:"What it means and what to do"`
+}
+
+func (s *Server) status(context.Context, *struct{}) (*statusOutput, error) {
+	now := time.Now().UTC()
+	rates := s.Collector.Meter.Rates(now.Unix())
+	kept := s.Store.Stats()
+	sockets, exporters := s.Collector.Sockets(), s.Collector.Exporters.Status()
+	out := &statusOutput{Status{
+		Version:           s.Version,
+		Started:           s.started.UTC(),
+		Now:               now,
+		FlowsPerSecond:    rates.Flows,
+		PacketsPerSecond:  rates.Packets,
+		BitsPerSecond:     rates.Bytes * 8,
+		RateWindowSeconds: rates.Window,
+		Listen:            s.Collector.Addresses(),
+		Exporters:         len(exporters),
+		Store: StoreStatus{
+			Dir: s.DataDir, Segments: kept.Segments, Rows: kept.Rows, Bytes: kept.Bytes,
+			Oldest: moment(kept.Oldest), Newest: moment(kept.Newest),
+		},
+		Problems: problems(sockets, exporters, s.Collector.Exporters.Rejected(), kept),
+	}}
+	for _, socket := range sockets {
+		out.Body.DatagramsTotal += socket.Datagrams
+	}
+	for _, x := range exporters {
+		for _, d := range x.Domains {
+			out.Body.FlowsTotal += d.Flows
+		}
+	}
+	return out, nil
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// problemHelp says what each kind of problem means, and what to do.
+var problemHelp = map[string]string{
+	"kernel_drops":        "The kernel dropped datagrams because its receive buffer was full: raise net.core.rmem_max and collect.receive-buffer, or give the collector more processors.",
+	"rejected":            "Datagrams of an unknown or unsupported protocol version: see the log for the sender.",
+	"malformed_datagrams": "Datagrams that could not be used at all: see the log for the exporter.",
+	"lost_flows":          "Flows that could not be written: the disk is full or fails. See the log.",
+	"missing_units":       "Sequence numbers are missing: datagrams were lost on the way. The charts show too little.",
+	"template_missing":    "Data came whose template never did: shorten the exporter's template interval.",
+	"template_waiting":    "Data waits for its template: common just after a start.",
+	"unknown_elements":    "Fields that Minamo keeps no column for were left out. Nothing else is lost.",
+	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
+	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
+}
+
+// quietProblems are kinds that are worth a counter, but no operator's attention.
+var quietProblems = []string{"unknown_elements", "template_waiting"}
+
+func problems(sockets []collect.SocketStatus, exporters []collect.ExporterStatus, rejected map[string]uint64, kept store.Stats) []ProblemStat {
+	counts := map[string]uint64{"lost_flows": kept.LostRows}
+	for _, socket := range sockets {
+		counts["kernel_drops"] += socket.Drops
+	}
+	for _, n := range rejected {
+		counts["rejected"] += n
+	}
+	for _, x := range exporters {
+		counts["malformed_datagrams"] += x.Malformed
+		for kind, n := range x.Problems {
+			counts[kind] += n
+		}
+		for _, d := range x.Domains {
+			counts["missing_units"] += d.MissingUnits
+		}
+	}
+	list := []ProblemStat{}
+	for kind, n := range counts {
+		if n == 0 || slices.Contains(quietProblems, kind) {
+			continue
+		}
+		help := problemHelp[kind]
+		if help == "" {
+			help = "Parts of datagrams were not as the protocol demands: see the log for the exporter."
+		}
+		list = append(list, ProblemStat{kind, n, help})
+	}
+	slices.SortFunc(list, func(a, b ProblemStat) int { return strings.Compare(a.Kind, b.Kind) })
+	return list
+}
+
+type exportersOutput struct {
+	Body struct {
+		Exporters []collect.ExporterStatus `json:"exporters"`
+	}
+}
+
+func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error) {
+	out := &exportersOutput{}
+	out.Body.Exporters = s.Collector.Exporters.Status()
+	return out, nil
+}

@@ -1,0 +1,167 @@
+// Package server is the HTTP side of Minamo: the JSON API (described by
+// OpenAPI at /api/openapi.json), the console, /metrics and /healthz.
+//
+// cmd/minamo builds one over the collector, the store and the query engine,
+// and runs it. It only reads: nothing that comes in by HTTP changes what is
+// stored. Every answer tells how it was come by (segments, rows, time, SQL),
+// and every fault is an RFC 9457 problem.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/store"
+)
+
+// Config of a Server.
+type Config struct {
+	Version string        // shown in the status
+	DataDir string        // whose segments are asked
+	Timeout time.Duration // of a question
+}
+
+// Deps are the pieces a Server shows.
+type Deps struct {
+	Collector *collect.Collector
+	Store     *store.Store
+	Engine    *query.Engine
+	Metrics   *prometheus.Registry
+	Console   fs.FS // the built console; nil where it was not built
+	Log       *slog.Logger
+}
+
+// Server answers HTTP requests. New is inert; Serve runs it.
+type Server struct {
+	Config
+	Deps
+	started time.Time
+	handler http.Handler
+	queries *prometheus.HistogramVec
+}
+
+// New builds a server.
+func New(cfg Config, deps Deps) *Server {
+	s := &Server{Config: cfg, Deps: deps, started: time.Now()}
+	s.queries = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "minamo_query_seconds",
+		Help:    "Time that questions took, by kind and outcome.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+	}, []string{"kind", "outcome"})
+	deps.Metrics.MustRegister(s.queries)
+
+	mux := http.NewServeMux()
+	api := humago.New(mux, apiConfig(cfg.Version))
+	s.register(api)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, http.StatusNotFound, "there is no "+r.URL.Path+"; the API is described at /api/openapi.json")
+	})
+	mux.Handle("GET /", console(deps.Console))
+	s.handler = guard(mux)
+	return s
+}
+
+// apiConfig describes the API. The documentation page that the library offers
+// would load its script from elsewhere, so there is none: no request leaves
+// the machine.
+func apiConfig(version string) huma.Config {
+	c := huma.DefaultConfig("Minamo", version)
+	c.Info.Description = "What the network is doing, from the stored flows. Times are RFC 3339, or relative to now: now, -15m, -24h."
+	c.OpenAPIPath = "/api/openapi"
+	c.DocsPath = ""
+	c.SchemasPath = "/api/schemas"
+	return c
+}
+
+// Serve answers on the listener until ctx ends, then finishes what runs.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	web := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    1 << 16,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // the end of the server ends its questions
+	}
+	stopped := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if web.Shutdown(grace) != nil {
+			web.Close()
+		}
+	})
+	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// health is for supervisors: 200 while flows are stored, 503 when not.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	if err := s.Store.Healthy(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Write([]byte("ok\n"))
+}
+
+// guard sets the headers that keep a browser from doing more than it must.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// console serves the built files; every path without a file is the console's
+// own, and gets its one page.
+func console(built fs.FS) http.Handler {
+	if built == nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			problem(w, http.StatusNotFound, "this binary was built without the console: build it with `make build`")
+		})
+	}
+	files := http.FileServerFS(built)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+		if strings.HasPrefix(name, "assets/") {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // their names carry a hash
+		} else {
+			w.Header().Set("Cache-Control", "no-cache")
+			if _, err := fs.Stat(built, name); name != "" && err != nil && path.Ext(name) == "" {
+				r.URL.Path = "/"
+			}
+		}
+		files.ServeHTTP(w, r)
+	})
+}
+
+// problem answers with an RFC 9457 problem, as the API does.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
+}
