@@ -1,0 +1,371 @@
+package query
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Dimension is what flows are grouped by. Make one with ParseDimension.
+type Dimension struct {
+	Name string // in results: a column's name, or "ip", "port", "src_addr/24", "app" …
+	Doc  string
+
+	sql   []string        // of its value; two where both sides of a flow are credited
+	join  string          // SQL that follows "FROM flows"
+	value func(any) Value // from what DuckDB returns
+}
+
+// bothSides tells whether a flow counts for its source and its destination.
+func (d *Dimension) bothSides() bool { return len(d.sql) == 2 }
+
+// dimensionRow is a dimension of the table and its other names.
+type dimensionRow struct {
+	Dimension
+	synonyms []string // nfdump's names
+	column   flow.Column
+}
+
+// columnSynonyms are nfdump's names for columns.
+var columnSynonyms = map[flow.Column][]string{
+	flow.SrcAddr: {"srcip"}, flow.DstAddr: {"dstip"},
+	flow.SrcPort: {"srcport"}, flow.DstPort: {"dstport"},
+	flow.Protocol: {"proto"},
+	flow.SrcAS:    {"srcas"}, flow.DstAS: {"dstas"},
+	flow.InIf: {"inif"}, flow.OutIf: {"outif"},
+	flow.Exporter: {"router"}, flow.ObservationDomain: {"odid"},
+	flow.NextHop: {"next", "nhip"}, flow.BGPNextHop: {"bgpnext", "nhbip"},
+	flow.TOS: {"srctos"}, flow.PostTOS: {"dsttos"},
+	flow.Direction: {"dir"}, flow.ForwardingStatus: {"fwdstat"},
+	flow.SrcVLAN: {"srcvlan"}, flow.DstVLAN: {"dstvlan"},
+	flow.SrcMask: {"srcmask"}, flow.DstMask: {"dstmask"},
+	flow.SrcMAC: {"srcmac", "insrcmac"}, flow.DstMAC: {"dstmac", "indstmac", "outdstmac"},
+	flow.InVRF: {"vrf", "ivrf"}, flow.OutVRF: {"evrf"},
+	flow.MPLSLabel1: {"mpls1"}, flow.MPLSLabel2: {"mpls2"}, flow.MPLSLabel3: {"mpls3"},
+	flow.ApplicationID: {"nbar"}, flow.NATEvent: {"nevent"}, flow.FirewallEvent: {"event"},
+	flow.PostNATSrcAddr: {"nsrcip", "xsrcip"}, flow.PostNATDstAddr: {"ndstip", "xdstip"},
+	flow.PostNATSrcPort: {"nsrcport", "xsrcport"}, flow.PostNATDstPort: {"ndstport", "xdstport"},
+	flow.TCPFlags: {"flags"},
+}
+
+// pairs are the dimensions that credit both sides of a flow.
+var pairs = []struct {
+	name     string
+	src, dst flow.Column
+	doc      string
+}{
+	{"ip", flow.SrcAddr, flow.DstAddr, "Address, as source or destination."},
+	{"port", flow.SrcPort, flow.DstPort, "Port, as source or destination."},
+	{"as", flow.SrcAS, flow.DstAS, "AS number, as source or destination."},
+	{"if", flow.InIf, flow.OutIf, "Interface, as input or output."},
+	{"vlan", flow.SrcVLAN, flow.DstVLAN, "VLAN, coming in or leaving."},
+	{"mask", flow.SrcMask, flow.DstMask, "Prefix length, of source or destination."},
+	{"mac", flow.SrcMAC, flow.DstMAC, "MAC address, as source or destination."},
+}
+
+// dimensions is the table of all dimensions, prefixes apart.
+var dimensions = func() []dimensionRow {
+	var rows []dimensionRow
+	for c := range flow.NumColumns {
+		rows = append(rows, dimensionRow{
+			Dimension: Dimension{Name: c.String(), Doc: flow.Schema[c].Doc, sql: []string{columnSQL(c)}, value: columnValue(c)},
+			synonyms:  columnSynonyms[c],
+			column:    c,
+		})
+	}
+	for _, p := range pairs {
+		rows = append(rows, dimensionRow{
+			Dimension: Dimension{Name: p.name, Doc: p.doc, sql: []string{columnSQL(p.src), columnSQL(p.dst)}, value: columnValue(p.src)},
+			column:    p.src,
+		})
+	}
+	return append(rows,
+		dimensionRow{
+			Dimension: Dimension{Name: "app", Doc: "Service: the well-known side of the port pair, else the lower port, with the protocol; its name is IANA's.",
+				sql: []string{serviceSQL}, join: servicesJoin, value: serviceValue},
+			synonyms: []string{"service"},
+			column:   flow.NumColumns,
+		},
+		dimensionRow{
+			Dimension: Dimension{Name: "dscp", Doc: "DSCP, the upper six bits of the ToS byte.",
+				sql: []string{dscpSQL}, value: plainNumber},
+			column: flow.NumColumns,
+		},
+		dimensionRow{
+			Dimension: Dimension{Name: "packet_size", Doc: "Mean bytes per packet, as the lower bound of its range.",
+				sql: []string{packetSizeSQL}, value: packetSizeValue},
+			column: flow.NumColumns,
+		},
+		dimensionRow{
+			Dimension: Dimension{Name: "ip_version", Doc: "4 or 6, after the source address.",
+				sql: []string{"(CASE WHEN src_addr IS NULL THEN NULL WHEN " + string(isIPv4("src_addr").appendSQL(nil)) + " THEN 4 ELSE 6 END)::UTINYINT"},
+				value: func(v any) Value {
+					n, ok := toUint(v)
+					if !ok {
+						return Value{Label: Absent}
+					}
+					return numberValue(n, "IPv"+strconv.FormatUint(n, 10))
+				}},
+			column: flow.NumColumns,
+		},
+	)
+}()
+
+// Dimensions lists what flows can be grouped by, without the prefixes.
+func Dimensions() []Dimension {
+	list := make([]Dimension, len(dimensions))
+	for i, d := range dimensions {
+		list[i] = d.Dimension
+	}
+	return list
+}
+
+// ParseDimension finds a dimension by its name or nfdump's, in any case. An
+// address can have prefix lengths: srcip/24 takes IPv4 addresses by /24 and
+// leaves IPv6 ones whole, srcip/64 the other way round, srcip/24/64 does both.
+func ParseDimension(name string) (Dimension, error) {
+	base, lengths, isPrefix := strings.Cut(strings.ToLower(strings.TrimSpace(name)), "/")
+	family := ""
+	if isPrefix {
+		// nfdump's srcip4/24 and srcip6/64.
+		for _, digit := range []string{"4", "6"} {
+			if b, ok := strings.CutSuffix(base, digit); ok {
+				base, family = b, digit
+			}
+		}
+	}
+	i := slices.IndexFunc(dimensions, func(d dimensionRow) bool {
+		return d.Name == base || slices.Contains(d.synonyms, base)
+	})
+	if i < 0 {
+		err := fmt.Errorf("dimension %q is unknown: expected a column or one of ip, port, as, if, vlan, app …", name)
+		var names []string
+		for _, d := range dimensions {
+			names = append(append(names, d.Name), d.synonyms...)
+		}
+		if near := nearest(base, names); near != "" {
+			err = fmt.Errorf("dimension %q is unknown; did you mean %q?", name, near)
+		}
+		return Dimension{}, err
+	}
+	d := dimensions[i]
+	if !isPrefix {
+		return d.Dimension, nil
+	}
+	if d.column == flow.NumColumns || flow.Schema[d.column].Kind != flow.Address {
+		return Dimension{}, fmt.Errorf("dimension %q: only addresses have prefixes", name)
+	}
+	v4, v6, err := prefixLengths(lengths, family)
+	if err != nil {
+		return Dimension{}, fmt.Errorf("dimension %q: %w", name, err)
+	}
+	return prefixDimension(d.Dimension, v4, v6), nil
+}
+
+// ParseDimensions parses a list separated by commas.
+func ParseDimensions(list string) ([]Dimension, error) {
+	var by []Dimension
+	for name := range strings.SplitSeq(list, ",") {
+		d, err := ParseDimension(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(by, func(o Dimension) bool { return o.Name == d.Name }) {
+			return nil, fmt.Errorf("dimension %q is named twice", d.Name)
+		}
+		by = append(by, d)
+	}
+	return by, nil
+}
+
+func prefixLengths(text, family string) (v4, v6 int, err error) {
+	v4, v6 = 32, 128
+	first, second, both := strings.Cut(text, "/")
+	n, err := strconv.Atoi(first)
+	if err != nil || n < 0 || n > 128 || family == "4" && n > 32 || family != "" && both {
+		return 0, 0, fmt.Errorf("%q is not a prefix length", text)
+	}
+	switch {
+	case family == "6" || !both && family == "" && n > 32:
+		v6 = n
+	case n > 32:
+		return 0, 0, fmt.Errorf("%d is too long for IPv4", n)
+	default:
+		v4 = n
+	}
+	if both {
+		if v6, err = strconv.Atoi(second); err != nil || v6 < 0 || v6 > 128 {
+			return 0, 0, fmt.Errorf("%q is not an IPv6 prefix length", second)
+		}
+	}
+	return v4, v6, nil
+}
+
+// prefixDimension groups addresses by prefix. DuckDB has no bit operations on
+// UUID, but its text is hexadecimal: a prefix is its first digits, the last of
+// them masked.
+func prefixDimension(d Dimension, v4, v6 int) Dimension {
+	sql := make([]string, len(d.sql))
+	for i, column := range d.sql {
+		sql[i] = fmt.Sprintf("(CASE WHEN %s THEN %s ELSE %s END)",
+			isIPv4(column).appendSQL(nil), prefixText(column, 96+v4), prefixText(column, v6))
+	}
+	suffix := fmt.Sprintf("/%d/%d", v4, v6)
+	switch {
+	case v6 == 128:
+		suffix = fmt.Sprintf("/%d", v4)
+	case v4 == 32 && v6 > 32:
+		suffix = fmt.Sprintf("/%d", v6)
+	}
+	return Dimension{Name: d.Name + suffix, Doc: d.Doc, sql: sql, value: func(v any) Value {
+		text, ok := v.(string)
+		if !ok {
+			return Value{Label: Absent}
+		}
+		digits := strings.ReplaceAll(text, "-", "")
+		digits += strings.Repeat("0", 32-len(digits))
+		raw, err := hex.DecodeString(digits)
+		if err != nil {
+			return Value{Label: Absent}
+		}
+		a := flow.Addr(raw)
+		if a.Is4() {
+			return textValue(netip.PrefixFrom(a.Netip(), v4).String())
+		}
+		return textValue(netip.PrefixFrom(a.Netip(), v6).String())
+	}}
+}
+
+// prefixText is the SQL of the first bits of an address as hexadecimal text.
+func prefixText(column string, bits int) string {
+	text := column + "::VARCHAR"
+	whole, rest := bits/4, bits%4
+	sql := fmt.Sprintf("left(%s, %d)", text, textLength(whole))
+	if rest == 0 {
+		return sql
+	}
+	masked := []byte("0123456789abcdef")
+	for i := range masked {
+		masked[i] = "0123456789abcdef"[i&(0xf0>>rest)]
+	}
+	return fmt.Sprintf("%s || translate(substr(%s, %d, 1), '0123456789abcdef', '%s')", sql, text, textLength(whole+1), masked)
+}
+
+// textLength is how many characters of a UUID's text hold its first n digits.
+func textLength(n int) int {
+	length := n
+	for _, dash := range []int{8, 12, 16, 20} {
+		if n > dash {
+			length++
+		}
+	}
+	return length
+}
+
+// columnSQL is what is fetched of a column: times as milliseconds.
+func columnSQL(c flow.Column) string {
+	if flow.Schema[c].Kind == flow.Time {
+		return "epoch_ms(" + quote(c.String()) + ")"
+	}
+	return quote(c.String())
+}
+
+// columnValue reads what DuckDB returns for columnSQL.
+func columnValue(c flow.Column) func(any) Value {
+	f := flow.Schema[c]
+	return func(v any) Value {
+		if b, ok := v.([]byte); ok && len(b) == 16 {
+			return textValue(flow.Addr(b).String())
+		}
+		n, ok := toUint(v)
+		switch {
+		case !ok:
+			return Value{Label: Absent}
+		case f.Kind == flow.Time:
+			return textValue(string(flow.AppendTime(nil, int64(n))))
+		case f.Kind == flow.MAC:
+			return textValue(string(flow.AppendMAC(nil, n)))
+		case f.Names != nil:
+			return textValue(string(flow.AppendUint(nil, c, n)))
+		case c == flow.Protocol:
+			return numberValue(n, ProtocolLabel(uint8(n)))
+		case c == flow.InIf || c == flow.OutIf:
+			return numberValue(n, "if "+strconv.FormatUint(n, 10))
+		case c == flow.SrcAS || c == flow.DstAS:
+			return numberValue(n, "AS"+strconv.FormatUint(n, 10))
+		case c == flow.TCPFlags:
+			return numberValue(n, FlagsLabel(uint16(n)))
+		}
+		return numberValue(n, "")
+	}
+}
+
+// FlagsLabel writes TCP flags as nfdump does: a letter for each that is set,
+// in the places CEUAPRSF, and dots between.
+func FlagsLabel(flags uint16) string {
+	text := []byte("CEUAPRSF")
+	for i := range text {
+		if flags&(0x80>>i) == 0 {
+			text[i] = '.'
+		}
+	}
+	return string(text)
+}
+
+func plainNumber(v any) Value {
+	n, ok := toUint(v)
+	if !ok {
+		return Value{Label: Absent}
+	}
+	return numberValue(n, "")
+}
+
+// toUint converts the integer types that the driver returns.
+func toUint(v any) (uint64, bool) {
+	switch n := v.(type) {
+	case uint8:
+		return uint64(n), true
+	case uint16:
+		return uint64(n), true
+	case uint32:
+		return uint64(n), true
+	case uint64:
+		return n, true
+	case int64:
+		return uint64(n), true
+	case int32:
+		return uint64(n), true
+	}
+	return 0, false
+}
+
+// Upper bounds of packet sizes: the usual histogram up to Ethernet's MTU.
+var packetSizes = []int{64, 128, 256, 512, 1024, 1501}
+
+var packetSizeSQL = func() string {
+	sql := "(CASE WHEN packets = 0 THEN NULL"
+	lower := 0
+	for _, upper := range packetSizes {
+		sql += fmt.Sprintf(" WHEN bytes // packets < %d THEN %d", upper, lower)
+		lower = upper
+	}
+	return sql + fmt.Sprintf(" ELSE %d END)::USMALLINT", lower)
+}()
+
+func packetSizeValue(v any) Value {
+	n, ok := toUint(v)
+	if !ok {
+		return Value{Label: Absent}
+	}
+	for _, upper := range packetSizes {
+		if int(n) < upper {
+			return numberValue(n, fmt.Sprintf("%d–%d bytes", n, upper-1))
+		}
+	}
+	return numberValue(n, fmt.Sprintf("over %d bytes", n-1))
+}

@@ -1,0 +1,187 @@
+package query
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Config bounds what queries may use. Its zero value is ready.
+type Config struct {
+	MemoryLimit int64  // bytes; default 1 GiB. Beyond it queries spill to TempDir, or fail.
+	Threads     int    // default: as many as there are processors
+	TempDir     string // default: minamo-query in the system's temporary directory
+}
+
+// Engine runs queries. It is safe for concurrent use; Close ends it.
+type Engine struct {
+	db *sql.DB
+}
+
+// Open starts DuckDB in the process, with nothing in it but the definitions
+// that queries need.
+func Open(c Config) (*Engine, error) {
+	if c.MemoryLimit <= 0 {
+		c.MemoryLimit = 1 << 30
+	}
+	if c.Threads <= 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	if c.TempDir == "" {
+		c.TempDir = os.TempDir() + "/minamo-query"
+	}
+	options := url.Values{
+		"memory_limit":   {strconv.FormatInt(c.MemoryLimit, 10) + "B"},
+		"threads":        {strconv.Itoa(c.Threads)},
+		"temp_directory": {c.TempDir},
+		// Snapshots name files by descriptor, and a descriptor's number is
+		// soon used for another file: nothing may be remembered by name.
+		"enable_external_file_cache":   {"false"},
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+		"allow_community_extensions":   {"false"},
+	}
+	connector, err := duckdb.NewConnector("?"+options.Encode(), func(conn driver.ExecerContext) error {
+		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'", nil)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the query engine: %w", err)
+	}
+	e := &Engine{sql.OpenDB(connector)}
+	if _, err := e.db.Exec(definitions()); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the query engine: %w", err), e.Close())
+	}
+	return e, nil
+}
+
+// Close ends the engine; running queries fail.
+func (e *Engine) Close() error { return e.db.Close() }
+
+// columnTypes are DuckDB's types for the kinds of columns.
+var columnTypes = [...]string{
+	flow.Uint8:   "UTINYINT",
+	flow.Uint16:  "USMALLINT",
+	flow.Uint32:  "UINTEGER",
+	flow.Uint64:  "UBIGINT",
+	flow.Time:    "TIMESTAMPTZ",
+	flow.Address: "UUID",
+	flow.MAC:     "UBIGINT",
+}
+
+// definitions is the SQL that every query relies on.
+func definitions() string {
+	var b strings.Builder
+	// The empty union partner of the files gives every column its type, also
+	// where all files are older than the column or there are none.
+	b.WriteString("CREATE TABLE no_flows (")
+	for c := range flow.NumColumns {
+		if c > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(c.String()) + " " + columnTypes[flow.Schema[c].Kind])
+	}
+	b.WriteString(");\n")
+	// A counter times its sampling rate, in 64 bits as long as it fits.
+	b.WriteString(`CREATE MACRO scaled(counter, rate) AS CASE WHEN counter <= 4294967295 THEN counter * rate
+		ELSE least(counter::UHUGEINT * rate, 18446744073709551615)::UBIGINT END;` + "\n")
+	// A sum in 64 bits, at its greatest number when it exceeds them.
+	b.WriteString("CREATE MACRO total(v) AS coalesce(least(sum(v), 18446744073709551615), 0)::UBIGINT;\n")
+	// How much of a counter that grows evenly from s to e is there before t.
+	b.WriteString(`CREATE MACRO spread(counter, s, e, t) AS CASE WHEN t <= s THEN 0 WHEN t >= e THEN counter
+		ELSE (counter::HUGEINT * (t - s) // (e - s))::UBIGINT END;` + "\n")
+	b.WriteString(servicesTable())
+	return b.String()
+}
+
+// statement is a query over the relation "flows".
+type statement struct {
+	with []string // further named relations, in order
+	body string
+}
+
+// text is what people are shown.
+func (s statement) text() string {
+	if len(s.with) == 0 {
+		return s.body
+	}
+	return "WITH " + strings.Join(s.with, ",\n") + "\n" + s.body
+}
+
+// over completes the statement with the definition of flows.
+func (s statement) over(paths []string, raw bool) string {
+	flows := "SELECT * FROM no_flows"
+	if len(paths) > 0 {
+		quoted := make([]string, len(paths))
+		for i, p := range paths {
+			quoted[i] = "'" + strings.ReplaceAll(p, "'", "''") + "'"
+		}
+		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet([" + strings.Join(quoted, ", ") + "], union_by_name = true, hive_partitioning = false)"
+	}
+	if !raw {
+		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
+	}
+	with := append([]string{"flows AS NOT MATERIALIZED (" + flows + ")"}, s.with...)
+	return statement{with, s.body}.text()
+}
+
+// run executes a statement and hands each row to scan.
+func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, scan func(*sql.Rows) error) (Stats, error) {
+	begin := time.Now()
+	paths := src.Paths()
+	rows, err := e.db.QueryContext(ctx, s.over(paths, raw))
+	if err == nil {
+		for rows.Next() {
+			if err = scan(rows); err != nil {
+				break
+			}
+		}
+		err = errors.Join(err, rows.Err(), rows.Close())
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return Stats{}, fmt.Errorf("query %d files: %w", len(paths), err)
+	}
+	return Stats{Files: len(paths), Duration: time.Since(begin), SQL: s.text()}, nil
+}
+
+// where is the condition of a request's time window and filter.
+func (r *Request) where() string {
+	var terms []string
+	if !r.To.IsZero() {
+		terms = append(terms, `"start" < `+timeLiteral(r.To))
+	}
+	if !r.From.IsZero() {
+		terms = append(terms, `"end" >= `+timeLiteral(r.From))
+	}
+	if condition := r.Filter.SQL(); condition != "true" || len(terms) == 0 {
+		terms = append(terms, condition)
+	}
+	return strings.Join(terms, " AND ")
+}
+
+// Span returns the earliest start and the latest end of all flows; ok is
+// false when there are none.
+func (e *Engine) Span(ctx context.Context, src Source) (first, last time.Time, ok bool, err error) {
+	var a, b sql.NullInt64
+	s := statement{body: `SELECT epoch_ms(min("start")), epoch_ms(max("end")) FROM flows`}
+	_, err = e.run(ctx, s, src, true, func(rows *sql.Rows) error { return rows.Scan(&a, &b) })
+	if err != nil || !a.Valid {
+		return time.Time{}, time.Time{}, false, err
+	}
+	return time.UnixMilli(a.Int64).UTC(), time.UnixMilli(b.Int64).UTC(), true, nil
+}

@@ -1,0 +1,168 @@
+package query
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// expr is a node of a parsed filter. Its SQL is made of column names and
+// operators from our own tables and of literals rendered from typed values;
+// no text of the user's ever reaches it.
+//
+// A column that a flow lacks is NULL, and a comparison with NULL counts as
+// false. SQL's AND and OR keep it so; only NOT would make NULL of NULL, so
+// negation renders as IS NOT TRUE.
+type expr interface {
+	appendSQL(dst []byte) []byte
+}
+
+// constant is `any`.
+type constant bool
+
+func (c constant) appendSQL(dst []byte) []byte { return strconv.AppendBool(dst, bool(c)) }
+
+// negation is `not x`.
+type negation struct{ of expr }
+
+func (n negation) appendSQL(dst []byte) []byte {
+	dst = append(dst, '(')
+	dst = n.of.appendSQL(dst)
+	return append(dst, ") IS NOT TRUE"...)
+}
+
+// junction is two or more terms joined by one operator.
+type junction struct {
+	operator string // " AND " or " OR "
+	terms    []expr
+}
+
+// join flattens: a OR (b OR c) is one junction of three, so that a long chain
+// stays flat in SQL, whose parser bounds the depth of an expression.
+func join(operator string, terms ...expr) expr {
+	var flat []expr
+	for _, t := range terms {
+		if j, ok := t.(junction); ok && j.operator == operator {
+			flat = append(flat, j.terms...)
+		} else {
+			flat = append(flat, t)
+		}
+	}
+	if len(flat) == 1 {
+		return flat[0]
+	}
+	return junction{operator, flat}
+}
+
+func (j junction) appendSQL(dst []byte) []byte {
+	dst = append(dst, '(')
+	for i, t := range j.terms {
+		if i > 0 {
+			dst = append(dst, j.operator...)
+		}
+		dst = t.appendSQL(dst)
+	}
+	return append(dst, ')')
+}
+
+// comparison is one SQL value against one literal.
+type comparison struct {
+	value    string // SQL
+	operator string // = < <= > >=
+	literal  string // SQL
+}
+
+func (c comparison) appendSQL(dst []byte) []byte {
+	dst = append(dst, c.value...)
+	dst = append(dst, ' ')
+	dst = append(dst, c.operator...)
+	dst = append(dst, ' ')
+	return append(dst, c.literal...)
+}
+
+// membership is one SQL value in a set of literals and closed ranges.
+type membership struct {
+	value    string      // SQL
+	literals []string    // SQL
+	ranges   [][2]string // SQL
+}
+
+func (m membership) appendSQL(dst []byte) []byte {
+	terms := len(m.ranges)
+	if len(m.literals) > 0 {
+		terms++
+	}
+	if terms > 1 {
+		dst = append(dst, '(')
+	}
+	switch len(m.literals) {
+	case 0:
+	case 1:
+		dst = comparison{m.value, "=", m.literals[0]}.appendSQL(dst)
+	default:
+		dst = append(dst, m.value...)
+		dst = append(dst, " IN ("...)
+		dst = append(dst, strings.Join(m.literals, ", ")...)
+		dst = append(dst, ')')
+	}
+	for i, r := range m.ranges {
+		if i > 0 || len(m.literals) > 0 {
+			dst = append(dst, " OR "...)
+		}
+		dst = fmt.Appendf(dst, "%s BETWEEN %s AND %s", m.value, r[0], r[1])
+	}
+	if terms > 1 {
+		dst = append(dst, ')')
+	}
+	return dst
+}
+
+// maskTest is a test that all bits of mask are set.
+type maskTest struct {
+	value string // SQL
+	mask  uint64
+}
+
+func (b maskTest) appendSQL(dst []byte) []byte {
+	return fmt.Appendf(dst, "(%s & %d) = %d", b.value, b.mask, b.mask)
+}
+
+// The literals of SQL.
+
+func uintLiteral(v uint64) string { return strconv.FormatUint(v, 10) }
+
+// addrLiteral renders an address as the UUID that the Parquet files hold.
+func addrLiteral(a flow.Addr) string {
+	return fmt.Sprintf("'%x-%x-%x-%x-%x'::UUID", a[:4], a[4:6], a[6:8], a[8:10], a[10:])
+}
+
+func timeLiteral(t time.Time) string {
+	return t.UTC().Format("'2006-01-02 15:04:05.000+00'::TIMESTAMPTZ")
+}
+
+// quote renders a column's name; some are reserved words of SQL.
+func quote(name string) string { return `"` + name + `"` }
+
+// prefixRange gives the first and the last address of a prefix.
+func prefixRange(p netip.Prefix) (first, last flow.Addr) {
+	first = flow.AddrFrom(p.Masked().Addr())
+	last = first
+	length := p.Bits()
+	if p.Addr().Is4() {
+		length += 96
+	}
+	for bit := length; bit < 128; bit++ {
+		last[bit>>3] |= 0x80 >> (bit & 7)
+	}
+	return first, last
+}
+
+// isIPv4 tests whether an address column holds an IPv4 address.
+func isIPv4(column string) membership {
+	first, last := prefixRange(netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0))
+	return membership{value: column, ranges: [][2]string{{addrLiteral(first), addrLiteral(last)}}}
+}

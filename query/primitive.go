@@ -1,0 +1,263 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Primitive describes one condition of the filter language, for the
+// documentation and for completion in editors.
+type Primitive struct {
+	Words   []string // the phrases that begin it, the usual one first: "port", "src port", "dst port"
+	Operand string   // what follows, in the notation of docs/filter.md; "" for nothing
+	Doc     string
+}
+
+// Primitives lists the conditions of the filter language: first nfdump's, then
+// every column of the flow record under its own name.
+func Primitives() []Primitive {
+	list := make([]Primitive, len(primitives))
+	for i, p := range primitives {
+		list[i] = Primitive{Operand: p.operand.syntax, Doc: p.doc}
+		for _, s := range p.subjects {
+			list[i].Words = append(list[i].Words, strings.Split(s.phrases, "|")...)
+		}
+	}
+	return list
+}
+
+// primitive is a row of the table: what may be said, and which values it tests.
+type primitive struct {
+	subjects []subject
+	operand  operand
+	doc      string
+}
+
+// subject is a way to begin a primitive and the SQL values it then tests. With
+// more than one value, one that matches is enough.
+type subject struct {
+	phrases string // synonyms, separated by |
+	values  []string
+}
+
+// operand is what may follow the subject.
+type operand struct {
+	syntax string
+	parse  func(p *parser, values []string, all bool) (expr, *FilterError)
+}
+
+// phrase is a subject found in a filter.
+type phrase struct {
+	primitive int // its index, to tell primitives apart
+	values    []string
+	parse     func(p *parser, values []string, all bool) (expr, *FilterError)
+}
+
+// SQL values that are computed from columns.
+const (
+	durationSQL = `greatest(epoch_ms("end") - epoch_ms("start"), 0)`
+	// Rates and means are whole numbers, rounded down, and zero where there is
+	// nothing to divide by: as nfdump computes them.
+	bppSQL = `(CASE WHEN "packets" > 0 THEN "bytes" // "packets" ELSE 0 END)`
+	ppsSQL = `(CASE WHEN "end" > "start" THEN "packets"::HUGEINT * 1000 // (epoch_ms("end") - epoch_ms("start")) ELSE 0 END)`
+	bpsSQL = `(CASE WHEN "end" > "start" THEN "bytes"::HUGEINT * 8000 // (epoch_ms("end") - epoch_ms("start")) ELSE 0 END)`
+
+	// NetFlow v5 knows engines in place of observation domains.
+	engineTypeSQL = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" // 256 END)`
+	engineIDSQL   = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" % 256 END)`
+
+	dscpSQL          = `("tos" // 4)`
+	forwardStatusSQL = `"forwarding_status"`
+)
+
+func columns(list ...flow.Column) []string {
+	quoted := make([]string, len(list))
+	for i, c := range list {
+		quoted[i] = quote(c.String())
+	}
+	return quoted
+}
+
+// primitives is the table of all conditions. The columns' own names are
+// added to it below.
+var primitives = []primitive{
+	{[]subject{{"any", nil}}, nothing(constant(true)), "Every flow."},
+	{[]subject{{"ipv4|inet|inet4", nil}}, nothing(join(" OR ", isIPv4(`"src_addr"`), isIPv4(`"dst_addr"`))), "Flows between IPv4 addresses."},
+	{[]subject{{"ipv6|inet6", nil}}, nothing(isIPv6), "Flows between IPv6 addresses."},
+	{[]subject{
+		{"ip|host", columns(flow.SrcAddr, flow.DstAddr)},
+		{"src ip|src host", columns(flow.SrcAddr)},
+		{"dst ip|dst host", columns(flow.DstAddr)},
+	}, addressOperand, "Source or destination address; a list may hold prefixes too."},
+	{[]subject{
+		{"net", columns(flow.SrcAddr, flow.DstAddr)},
+		{"src net", columns(flow.SrcAddr)},
+		{"dst net", columns(flow.DstAddr)},
+	}, prefixOperand, "Source or destination network."},
+	{[]subject{
+		{"port", columns(flow.SrcPort, flow.DstPort)},
+		{"src port", columns(flow.SrcPort)},
+		{"dst port", columns(flow.DstPort)},
+	}, number(1<<16 - 1), "Source or destination port."},
+	{[]subject{{"proto|protocol", columns(flow.Protocol)}}, protocolOperand, "IP protocol."},
+	{[]subject{{"flags", columns(flow.TCPFlags)}}, flagsOperand, "TCP flags: all those named were seen, others do not matter. U A P R S F, E (ECE), C (CWR), X for U A P R S F together."},
+	{[]subject{{"icmp-type|icmp type", columns(flow.ICMPType)}}, number(1<<8 - 1), "ICMP or ICMPv6 type."},
+	{[]subject{{"icmp-code|icmp code", columns(flow.ICMPCode)}}, number(1<<8 - 1), "ICMP or ICMPv6 code."},
+	{[]subject{
+		{"if", columns(flow.InIf, flow.OutIf)},
+		{"in if", columns(flow.InIf)},
+		{"out if", columns(flow.OutIf)},
+	}, number(1<<32 - 1), "ifIndex of the input or output interface."},
+	{[]subject{
+		{"as", columns(flow.SrcAS, flow.DstAS)},
+		{"src as", columns(flow.SrcAS)},
+		{"dst as", columns(flow.DstAS)},
+	}, number(1<<32 - 1), "Source or destination AS number."},
+	{[]subject{
+		{"mask", columns(flow.SrcMask, flow.DstMask)},
+		{"src mask", columns(flow.SrcMask)},
+		{"dst mask", columns(flow.DstMask)},
+	}, number(1<<8 - 1), "Prefix length of the source's or destination's route."},
+	{[]subject{
+		{"vlan", columns(flow.SrcVLAN, flow.DstVLAN)},
+		{"src vlan|in vlan", columns(flow.SrcVLAN)},
+		{"dst vlan|out vlan", columns(flow.DstVLAN)},
+	}, number(1<<16 - 1), "VLAN the packets came in or left by."},
+	{[]subject{
+		{"mac", columns(flow.SrcMAC, flow.DstMAC)},
+		{"src mac|in src mac", columns(flow.SrcMAC)},
+		{"dst mac|in dst mac|out dst mac", columns(flow.DstMAC)},
+		{"in mac", columns(flow.SrcMAC, flow.DstMAC)},
+	}, macOperand, "MAC address."},
+	{[]subject{
+		{"vrf", columns(flow.InVRF, flow.OutVRF)},
+		{"ingress vrf|in vrf", columns(flow.InVRF)},
+		{"egress vrf|out vrf", columns(flow.OutVRF)},
+	}, number(1<<32 - 1), "VRF the packets came in or left by."},
+	{[]subject{
+		{"mpls label1", columns(flow.MPLSLabel1)},
+		{"mpls label2", columns(flow.MPLSLabel2)},
+		{"mpls label3", columns(flow.MPLSLabel3)},
+	}, number(1<<20 - 1), "MPLS label, counted from the top of the stack."},
+	{[]subject{{"next ip|nexthop", columns(flow.NextHop)}}, addressOperand, "Next hop."},
+	{[]subject{{"bgpnext ip|bgpnexthop", columns(flow.BGPNextHop)}}, addressOperand, "BGP next hop."},
+	{[]subject{{"router ip|exporter ip|router", columns(flow.Exporter)}}, addressOperand, "The device that exported the flow."},
+	{[]subject{{"engine-type|engine type", []string{engineTypeSQL}}}, number(1<<8 - 1), "Engine type of a NetFlow v5 exporter."},
+	{[]subject{{"engine-id|engine id", []string{engineIDSQL}}}, number(1<<8 - 1), "Engine id of a NetFlow v5 exporter."},
+	{[]subject{{"observation domain id|domain id|odid", columns(flow.ObservationDomain)}}, number(1<<32 - 1), "Observation domain, NetFlow v9 source id, sFlow sub-agent."},
+	{[]subject{
+		{"bytes|in bytes", columns(flow.Bytes)},
+	}, number(1<<64 - 1), "Bytes of the flow; multiplied by the sampling rate where the query shows them so."},
+	{[]subject{
+		{"packets|in packets", columns(flow.Packets)},
+	}, number(1<<64 - 1), "Packets of the flow; multiplied by the sampling rate where the query shows them so."},
+	{[]subject{{"duration", []string{durationSQL}}}, number(1<<63 - 1), "Time from the first packet to the last, in milliseconds."},
+	{[]subject{{"bpp", []string{bppSQL}}}, number(1<<64 - 1), "Bytes per packet."},
+	{[]subject{{"pps", []string{ppsSQL}}}, number(1<<64 - 1), "Packets per second, 0 for a flow without duration."},
+	{[]subject{{"bps", []string{bpsSQL}}}, number(1<<64 - 1), "Bits per second, 0 for a flow without duration."},
+	{[]subject{{"tos|src tos", columns(flow.TOS)}}, number(1<<8 - 1), "IPv4 ToS or IPv6 traffic class, the whole byte."},
+	{[]subject{{"dst tos", columns(flow.PostTOS)}}, number(1<<8 - 1), "ToS after the device re-marked it."},
+	{[]subject{{"dscp", []string{dscpSQL}}}, dscpOperand, "DSCP, the upper six bits of the ToS byte."},
+	{[]subject{{"fwdstat", []string{forwardStatusSQL}}}, forwardOperand, "Forwarding status as a number, or its class: unknown, forwarded, dropped, consumed."},
+	{[]subject{{"ingress", nil}}, nothing(comparison{quote(flow.Direction.String()), "=", uintLiteral(flow.Ingress)}), "Flows metered where they came in."},
+	{[]subject{{"egress", nil}}, nothing(comparison{quote(flow.Direction.String()), "=", uintLiteral(flow.Egress)}), "Flows metered where they left."},
+	{[]subject{{"direction|flowdir", columns(flow.Direction)}}, enumeration(flow.Direction), "Where the flow was metered."},
+	{[]subject{
+		{"nip|xip", columns(flow.PostNATSrcAddr, flow.PostNATDstAddr)},
+		{"src nip|src xip", columns(flow.PostNATSrcAddr)},
+		{"dst nip|dst xip", columns(flow.PostNATDstAddr)},
+	}, addressOperand, "Address after NAT."},
+	{[]subject{
+		{"nport|xport", columns(flow.PostNATSrcPort, flow.PostNATDstPort)},
+		{"src nport|src xport", columns(flow.PostNATSrcPort)},
+		{"dst nport|dst xport", columns(flow.PostNATDstPort)},
+	}, number(1<<16 - 1), "Port after NAT."},
+	{[]subject{{"nat event", columns(flow.NATEvent)}}, number(1<<8 - 1), "NAT event."},
+}
+
+var isIPv6 = func() expr {
+	known := func(column string) expr {
+		return junction{" AND ", []expr{notNull(column), negation{isIPv4(column)}}}
+	}
+	return join(" OR ", known(`"src_addr"`), known(`"dst_addr"`))
+}()
+
+// notNull tests that a column is present.
+type notNull string
+
+func (n notNull) appendSQL(dst []byte) []byte { return append(append(dst, n...), " IS NOT NULL"...) }
+
+// phrases finds primitives by the words that begin them; following lists, for
+// the beginning of a phrase, the words that can come next.
+var (
+	phrases        = map[string]phrase{}
+	following      = map[string][]string{}
+	maxPhraseWords int
+)
+
+func init() {
+	known := map[string]bool{}
+	for _, p := range primitives {
+		for _, s := range p.subjects {
+			for _, words := range strings.Split(s.phrases, "|") {
+				known[words] = true
+			}
+		}
+	}
+	for c := range flow.NumColumns {
+		if !known[c.String()] {
+			primitives = append(primitives, primitive{
+				[]subject{{c.String(), columns(c)}}, columnOperand(c), flow.Schema[c].Doc,
+			})
+		}
+	}
+	for i, p := range primitives {
+		for _, s := range p.subjects {
+			for _, words := range strings.Split(s.phrases, "|") {
+				phrases[words] = phrase{i, s.values, p.operand.parse}
+				begin := ""
+				split := strings.Split(words, " ")
+				for _, w := range split {
+					if !slices.Contains(following[begin], w) {
+						following[begin] = append(following[begin], w)
+					}
+					begin = strings.TrimSpace(begin + " " + w)
+				}
+				maxPhraseWords = max(maxPhraseWords, len(split))
+			}
+		}
+	}
+	// These can stand where a primitive can, and are often misspelt too.
+	following[""] = append(following[""], "not")
+}
+
+// columnOperand tells what may follow a column's own name.
+func columnOperand(c flow.Column) operand {
+	f := flow.Schema[c]
+	switch {
+	case c == flow.Protocol:
+		return protocolOperand
+	case f.Names != nil:
+		return enumeration(c)
+	}
+	switch f.Kind {
+	case flow.Uint8:
+		return number(1<<8 - 1)
+	case flow.Uint16:
+		return number(1<<16 - 1)
+	case flow.Uint32:
+		return number(1<<32 - 1)
+	case flow.Uint64:
+		return number(1<<64 - 1)
+	case flow.Time:
+		return timeOperand
+	case flow.Address:
+		return addressOperand
+	case flow.MAC:
+		return macOperand
+	}
+	panic(fmt.Sprintf("query: column %s has a kind the filter language does not know", c))
+}

@@ -1,0 +1,160 @@
+// Package query answers questions about stored flows: what matches a filter
+// (ParseFilter, in nfdump's syntax), who is largest (Top), how it went over
+// time (Series), and the flows themselves (Flows).
+//
+// It is called by the shell (`minamo flows`) and by the HTTP server. It reads
+// the Parquet files of store, or any others with the same columns, through
+// DuckDB within the process. Results are exact: sums are whole numbers, the
+// remainder of a top list is counted, and a series adds up to its flows.
+//
+// Packets and bytes are multiplied by the sampling rate unless the request is
+// Raw; that goes for filters too, which compare what the result shows.
+package query
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Source is a set of Parquet files that stay readable during a query;
+// *store.Snapshot is one.
+type Source interface {
+	Paths() []string
+}
+
+// Files is a Source of plain paths.
+type Files []string
+
+func (f Files) Paths() []string { return f }
+
+// Order tells by what rows are ranked; the greatest comes first except where
+// noted.
+type Order string
+
+const (
+	ByFlows    Order = "flows"
+	ByPackets  Order = "packets"
+	ByBytes    Order = "bytes"
+	ByPPS      Order = "pps"      // packets per second, from first start to last end
+	ByBPS      Order = "bps"      // bits per second, likewise
+	ByBPP      Order = "bpp"      // bytes per packet
+	ByDuration Order = "duration" // from first start to last end
+	ByStart    Order = "tstart"   // the earliest start first
+	ByEnd      Order = "tend"     // the earliest end first
+	ByNewest   Order = "newest"   // the latest start first
+)
+
+// ParseOrder returns the Order called name.
+func ParseOrder(name string) (Order, error) {
+	if _, ok := orderSQL[Order(name)]; ok {
+		return Order(name), nil
+	}
+	return "", fmt.Errorf("order %q is unknown: expected flows, packets, bytes, pps, bps, bpp, duration, tstart, tend or newest", name)
+}
+
+// orderSQL are the orders over a relation with flows, packets, bytes, first
+// and last.
+var orderSQL = map[Order]string{
+	ByFlows:    `flows DESC`,
+	ByPackets:  `packets DESC`,
+	ByBytes:    `bytes DESC`,
+	ByPPS:      `(CASE WHEN "last" > "first" THEN packets::DOUBLE / ("last" - "first") ELSE 0 END) DESC`,
+	ByBPS:      `(CASE WHEN "last" > "first" THEN bytes::DOUBLE / ("last" - "first") ELSE 0 END) DESC`,
+	ByBPP:      `(CASE WHEN packets > 0 THEN bytes::DOUBLE / packets ELSE 0 END) DESC`,
+	ByDuration: `("last" - "first") DESC`,
+	ByStart:    `"first"`,
+	ByEnd:      `"last"`,
+	ByNewest:   `"first" DESC`,
+}
+
+// Request is a question. Which fields count depends on the method.
+type Request struct {
+	// From and To bound the flows: those count whose time overlaps [From, To),
+	// that is, which start before To and end at From or later. A zero time
+	// leaves that side open; Series needs both.
+	From, To time.Time
+
+	Filter *Filter     // nil matches every flow
+	By     []Dimension // what to group by; may be empty (Top, Series)
+	Order  Order       // "" is bytes for Top and Series, the order of storage for Flows
+	Limit  int         // rows or series at most; 0 is no limit
+	Raw    bool        // packets and bytes as exported, not multiplied by the sampling rate
+
+	Step    time.Duration // length of a bucket, whole milliseconds (Series)
+	Columns []flow.Column // columns to fetch; nil is all (Flows)
+}
+
+// Sums are what is counted of a set of flows. A sum that exceeds 64 bits stays
+// at the greatest number.
+type Sums struct {
+	Flows   uint64 `json:"flows"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Stats tells what an answer cost and how it was found.
+type Stats struct {
+	Files    int           // Parquet files in the snapshot
+	Duration time.Duration // of the query
+	SQL      string        // the statement; "flows" in it is the union of the files
+}
+
+// Value is one value of a dimension.
+type Value struct {
+	Text    string // "" where the flow lacks it; as flow.Batch.AppendText writes it
+	Label   string // for people: "TCP" where Text is "6"
+	Present bool   // false where the flow lacks it
+	numeric bool
+}
+
+// MarshalJSON gives a number, a string, or null where the flow lacks the value.
+func (v Value) MarshalJSON() ([]byte, error) {
+	switch {
+	case !v.Present:
+		return []byte("null"), nil
+	case v.numeric:
+		return []byte(v.Text), nil
+	}
+	return json.Marshal(v.Text)
+}
+
+// Absent is the label of a value that the flow lacks.
+const Absent = "—"
+
+func numberValue(v uint64, label string) Value {
+	text := strconv.FormatUint(v, 10)
+	if label == "" {
+		label = text
+	}
+	return Value{Text: text, Label: label, Present: true, numeric: true}
+}
+
+func textValue(text string) Value { return Value{Text: text, Label: text, Present: true} }
+
+// label joins the labels of a key.
+func label(key []Value) string {
+	switch len(key) {
+	case 0:
+		return "Total"
+	case 1:
+		return key[0].Label
+	}
+	s := key[0].Label
+	for _, v := range key[1:] {
+		s += ", " + v.Label
+	}
+	return s
+}
+
+// keyMap is the JSON form of a key: names of dimensions to values.
+func keyMap(by []Dimension, key []Value) map[string]Value {
+	m := make(map[string]Value, len(by))
+	for i, d := range by {
+		m[d.Name] = key[i]
+	}
+	return m
+}
