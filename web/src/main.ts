@@ -1,0 +1,6 @@
+import { createApp } from 'vue'
+import App from './App.vue'
+import './style.css'
+import './theme'
+
+createApp(App).mount('#app')
