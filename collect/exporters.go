@@ -128,7 +128,7 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 	d.clockOffset = m.ExportTime - received
 	d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(m.Version))
 	for _, o := range m.Options {
-		if learnt, err := d.samplers.learn(m.Version, o); err != nil {
+		if learnt, err := d.samplers.learn(o); err != nil {
 			x.count("sampling_rejected", 1)
 			e.log.Warn("announced sampling rate is not used", "exporter", source, "domain", m.Domain, "error", err)
 		} else if learnt {

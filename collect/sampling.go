@@ -117,25 +117,23 @@ func announcedRate(o netflow.OptionRecord) (rate float64, ok bool) {
 
 // learn takes the sampling rate out of an options record. learnt tells that
 // it was news; the error that a rate was announced which cannot be.
-func (s *samplers) learn(version uint16, o netflow.OptionRecord) (learnt bool, err error) {
+func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
 	rate, ok := announcedRate(o)
 	if !ok {
 		return false, nil
 	}
 	a := announcement{Scope: scopeDomain}
 	for _, f := range o.Fields {
-		if f.Enterprise != 0 || len(f.Value) == 0 || len(f.Value) > 8 {
-			continue
-		}
-		v9Scope := f.Scope && version == 9 // its elements are scope types, not IPFIX elements
+		id, ok := f.Uint()
 		switch {
-		case !v9Scope && (f.Element == ieSamplerID || f.Element == ieSelectorID):
-			a.Scope, a.ID = scopeSampler, f.Uint()
+		case !ok:
+		case f.Enterprise == 0 && (f.Element == ieSamplerID || f.Element == ieSelectorID):
+			a.Scope, a.ID = scopeSampler, id
 		case a.Scope == scopeSampler:
 			// The sampler is the narrower scope: an interface beside it only says where it runs.
-		case v9Scope && f.Element == scopeTypeInterface,
-			!v9Scope && (f.Element == ieIngressInterface || f.Element == ieEgressInterface):
-			a.Scope, a.ID = scopeInterface, f.Uint()
+		case f.Enterprise == 0 && (f.Element == ieIngressInterface || f.Element == ieEgressInterface),
+			f.Enterprise == netflow.ScopeV9 && f.Element == scopeTypeInterface:
+			a.Scope, a.ID = scopeInterface, id
 		}
 	}
 	// Rates are whole numbers on every device; a ratio such as 3 in 10 is rounded.

@@ -2,20 +2,14 @@ package server
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/minamo-flow/minamo/collect"
-	"github.com/minamo-flow/minamo/flow"
-	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -32,23 +26,6 @@ func (s *Server) register(api huma.API) {
 
 func get[I, O any](api huma.API, id, path, summary string, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, handler)
-}
-
-// Sums are the three figures of everything. They are whole numbers.
-type Sums struct {
-	Flows   uint64 `json:"flows"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
-}
-
-// Meta tells how an answer was come by.
-type Meta struct {
-	Segments     int    `json:"segments" doc:"Files that were read"`
-	Damaged      int    `json:"damaged" doc:"Files that could not be read and are missing in the answer"`
-	RowsScanned  int64  `json:"rows_scanned" doc:"Flow records in those files"`
-	Milliseconds int64  `json:"milliseconds"`
-	SQL          string `json:"sql" doc:"The query, over a view called flows"`
-	Command      string `json:"command" doc:"The equal command line"`
 }
 
 type statusOutput struct{ Body Status }
@@ -136,13 +113,14 @@ var problemHelp = map[string]string{
 	"missing_units":       "Sequence numbers are missing: datagrams were lost on the way. The charts show too little.",
 	"template_missing":    "Data came whose template never did: shorten the exporter's template interval.",
 	"template_waiting":    "Data waits for its template: common just after a start.",
-	"unknown_elements":    "Fields that Minamo keeps no column for were left out. Nothing else is lost.",
+	"template_refused":    "An exporter sent templates beyond the bounds of what is remembered; their data is lost.",
+	"set_remainder":       "Bytes are left behind the records of a set: the exporter's template and data may not agree.",
 	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
 	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
 }
 
 // quietProblems are kinds that are worth a counter, but no operator's attention.
-var quietProblems = []string{"unknown_elements", "template_waiting"}
+var quietProblems = []string{"element_skipped", "reverse_skipped", "section_skipped", "template_waiting", "trailing_bytes"}
 
 func problems(sockets []collect.SocketStatus, exporters []collect.ExporterStatus, rejected map[string]uint64, kept store.Stats) []ProblemStat {
 	counts := map[string]uint64{"lost_flows": kept.LostRows}
