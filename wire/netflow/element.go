@@ -1,0 +1,218 @@
+package netflow
+
+import "github.com/minamo-flow/minamo/flow"
+
+// target is where an element's value goes: a column of the schema, or one of
+// the values below, from which columns are computed.
+type target = flow.Column
+
+const (
+	duration       target = flow.NumColumns + iota // of the flow
+	eventTime                                      // when what the record tells of happened
+	bootTime                                       // the zero of 21 and 22
+	ipVersion                                      // which of two addresses counts
+	icmpTypeCode                                   // both in 16 bits
+	rateSpace                                      // packets skipped between two samples of samplingPacketInterval
+	rateInterval                                   // packets taken at a time
+	rateSize                                       // packets taken …
+	ratePopulation                                 // … out of this many
+	numTargets
+)
+
+// conversion is how the bytes become the target's value.
+type conversion uint8
+
+const (
+	asNumber  conversion = iota // big-endian, of any length up to eight bytes
+	asAddr4                     // four bytes
+	asAddr6                     // sixteen bytes
+	asMAC                       // six bytes
+	asLabel                     // the top 20 bits of a label stack entry
+	asDSCP                      // six bits, to be shifted to where the ToS byte has them
+	asSeconds                   // times since the epoch …
+	asMillis                    //
+	asNTP                       // seconds and fraction since 1900 (RFC 7011 §6.1.9, §6.1.10)
+	asBefore                    // microseconds before the export time
+	asUptime                    // milliseconds since boot
+	asMicros                    // a duration in microseconds
+)
+
+// element says what becomes of an information element.
+type element struct {
+	id      uint16
+	to      target
+	as      conversion
+	v6      bool // counts for IPv6 packets only: its IPv4 twin may stand beside it
+	ordinal int  // place in the table: the lower one wins where two feed a column
+}
+
+// elements lists the elements that feed columns, where several feed one in
+// the order of preference: the flow's own counters before totals, before what
+// was counted on the way out, before layer 2; absolute times before relative.
+// Numbers are IANA's, which NetFlow v9 shares below 128; ids above 32767
+// occur in v9 only and are the vendors' own (Cisco ASA).
+var elements = [...]element{
+	{id: 1, to: flow.Bytes},   // octetDeltaCount
+	{id: 85, to: flow.Bytes},  // octetTotalCount
+	{id: 231, to: flow.Bytes}, // initiatorOctets
+	{id: 23, to: flow.Bytes},  // postOctetDeltaCount
+	{id: 171, to: flow.Bytes}, // postOctetTotalCount
+	{id: 352, to: flow.Bytes}, // layer2OctetDeltaCount
+	{id: 353, to: flow.Bytes}, // layer2OctetTotalCount
+
+	{id: 2, to: flow.Packets},   // packetDeltaCount
+	{id: 86, to: flow.Packets},  // packetTotalCount
+	{id: 298, to: flow.Packets}, // initiatorPackets
+	{id: 24, to: flow.Packets},  // postPacketDeltaCount
+	{id: 172, to: flow.Packets}, // postPacketTotalCount
+
+	{id: 152, to: flow.Start, as: asMillis},  // flowStartMilliseconds
+	{id: 154, to: flow.Start, as: asNTP},     // flowStartMicroseconds
+	{id: 156, to: flow.Start, as: asNTP},     // flowStartNanoseconds
+	{id: 158, to: flow.Start, as: asBefore},  // flowStartDeltaMicroseconds
+	{id: 22, to: flow.Start, as: asUptime},   // flowStartSysUpTime
+	{id: 150, to: flow.Start, as: asSeconds}, // flowStartSeconds
+	{id: 153, to: flow.End, as: asMillis},    // flowEndMilliseconds
+	{id: 155, to: flow.End, as: asNTP},       // flowEndMicroseconds
+	{id: 157, to: flow.End, as: asNTP},       // flowEndNanoseconds
+	{id: 159, to: flow.End, as: asBefore},    // flowEndDeltaMicroseconds
+	{id: 21, to: flow.End, as: asUptime},     // flowEndSysUpTime
+	{id: 151, to: flow.End, as: asSeconds},   // flowEndSeconds
+	{id: 161, to: duration},                  // flowDurationMilliseconds
+	{id: 162, to: duration, as: asMicros},    // flowDurationMicroseconds
+	{id: 323, to: eventTime, as: asMillis},   // observationTimeMilliseconds
+	{id: 324, to: eventTime, as: asNTP},      // observationTimeMicroseconds
+	{id: 325, to: eventTime, as: asNTP},      // observationTimeNanoseconds
+	{id: 322, to: eventTime, as: asSeconds},  // observationTimeSeconds
+	{id: 160, to: bootTime},                  // systemInitTimeMilliseconds
+
+	{id: 305, to: rateInterval},     // samplingPacketInterval
+	{id: 306, to: rateSpace},        // samplingPacketSpace
+	{id: 34, to: flow.SamplingRate}, // samplingInterval
+	{id: 50, to: flow.SamplingRate}, // samplerRandomInterval
+	{id: 309, to: rateSize},         // samplingSize
+	{id: 310, to: ratePopulation},   // samplingPopulation
+	{id: 48, to: flow.SamplerID},    // samplerId
+	{id: 302, to: flow.SamplerID},   // selectorId
+
+	{id: 60, to: ipVersion},                              // ipVersion
+	{id: 8, to: flow.SrcAddr, as: asAddr4},               // sourceIPv4Address
+	{id: 27, to: flow.SrcAddr, as: asAddr6, v6: true},    // sourceIPv6Address
+	{id: 44, to: flow.SrcAddr, as: asAddr4},              // sourceIPv4Prefix
+	{id: 170, to: flow.SrcAddr, as: asAddr6, v6: true},   // sourceIPv6Prefix
+	{id: 12, to: flow.DstAddr, as: asAddr4},              // destinationIPv4Address
+	{id: 28, to: flow.DstAddr, as: asAddr6, v6: true},    // destinationIPv6Address
+	{id: 45, to: flow.DstAddr, as: asAddr4},              // destinationIPv4Prefix
+	{id: 169, to: flow.DstAddr, as: asAddr6, v6: true},   // destinationIPv6Prefix
+	{id: 15, to: flow.NextHop, as: asAddr4},              // ipNextHopIPv4Address
+	{id: 62, to: flow.NextHop, as: asAddr6, v6: true},    // ipNextHopIPv6Address
+	{id: 18, to: flow.BGPNextHop, as: asAddr4},           // bgpNextHopIPv4Address
+	{id: 63, to: flow.BGPNextHop, as: asAddr6, v6: true}, // bgpNextHopIPv6Address
+
+	{id: 4, to: flow.Protocol},             // protocolIdentifier
+	{id: 193, to: flow.Protocol},           // nextHeaderIPv6
+	{id: 7, to: flow.SrcPort},              // sourceTransportPort
+	{id: 182, to: flow.SrcPort},            // tcpSourcePort
+	{id: 180, to: flow.SrcPort},            // udpSourcePort
+	{id: 11, to: flow.DstPort},             // destinationTransportPort
+	{id: 183, to: flow.DstPort},            // tcpDestinationPort
+	{id: 181, to: flow.DstPort},            // udpDestinationPort
+	{id: 6, to: flow.TCPFlags},             // tcpControlBits
+	{id: 32, to: icmpTypeCode},             // icmpTypeCodeIPv4
+	{id: 139, to: icmpTypeCode, v6: true},  // icmpTypeCodeIPv6
+	{id: 176, to: flow.ICMPType},           // icmpTypeIPv4
+	{id: 178, to: flow.ICMPType, v6: true}, // icmpTypeIPv6
+	{id: 177, to: flow.ICMPCode},           // icmpCodeIPv4
+	{id: 179, to: flow.ICMPCode, v6: true}, // icmpCodeIPv6
+	{id: 10, to: flow.InIf},                // ingressInterface
+	{id: 252, to: flow.InIf},               // ingressPhysicalInterface
+	{id: 14, to: flow.OutIf},               // egressInterface
+	{id: 253, to: flow.OutIf},              // egressPhysicalInterface
+	{id: 61, to: flow.Direction},           // flowDirection
+	{id: 89, to: flow.ForwardingStatus},
+	{id: 16, to: flow.SrcAS},             // bgpSourceAsNumber
+	{id: 17, to: flow.DstAS},             // bgpDestinationAsNumber
+	{id: 9, to: flow.SrcMask},            // sourceIPv4PrefixLength
+	{id: 29, to: flow.SrcMask, v6: true}, // sourceIPv6PrefixLength
+	{id: 13, to: flow.DstMask},           // destinationIPv4PrefixLength
+	{id: 30, to: flow.DstMask, v6: true}, // destinationIPv6PrefixLength
+	{id: 234, to: flow.InVRF},            // ingressVRFID
+	{id: 235, to: flow.OutVRF},           // egressVRFID
+
+	{id: 5, to: flow.TOS},                      // ipClassOfService
+	{id: 195, to: flow.TOS, as: asDSCP},        // ipDiffServCodePoint
+	{id: 55, to: flow.PostTOS},                 // postIpClassOfService
+	{id: 98, to: flow.PostTOS, as: asDSCP},     // postIpDiffServCodePoint
+	{id: 192, to: flow.TTL},                    // ipTTL
+	{id: 52, to: flow.TTL},                     // minimumTTL
+	{id: 88, to: flow.FragmentOffset},          // fragmentOffset
+	{id: 54, to: flow.FragmentID},              // fragmentIdentification
+	{id: 31, to: flow.FlowLabel},               // flowLabelIPv6
+	{id: 256, to: flow.EtherType},              // ethernetType
+	{id: 56, to: flow.SrcMAC, as: asMAC},       // sourceMacAddress
+	{id: 81, to: flow.SrcMAC, as: asMAC},       // postSourceMacAddress
+	{id: 80, to: flow.DstMAC, as: asMAC},       // destinationMacAddress
+	{id: 57, to: flow.DstMAC, as: asMAC},       // postDestinationMacAddress
+	{id: 58, to: flow.SrcVLAN},                 // vlanId
+	{id: 243, to: flow.SrcVLAN},                // dot1qVlanId
+	{id: 59, to: flow.DstVLAN},                 // postVlanId
+	{id: 254, to: flow.DstVLAN},                // postDot1qVlanId
+	{id: 70, to: flow.MPLSLabel1, as: asLabel}, // mplsTopLabelStackSection
+	{id: 71, to: flow.MPLSLabel2, as: asLabel}, // mplsLabelStackSection2
+	{id: 72, to: flow.MPLSLabel3, as: asLabel}, // mplsLabelStackSection3
+
+	{id: 95, to: flow.ApplicationID},                          // applicationId
+	{id: 136, to: flow.FlowEndReason},                         // flowEndReason
+	{id: 230, to: flow.NATEvent},                              // natEvent
+	{id: 225, to: flow.PostNATSrcAddr, as: asAddr4},           // postNATSourceIPv4Address
+	{id: 281, to: flow.PostNATSrcAddr, as: asAddr6, v6: true}, // postNATSourceIPv6Address
+	{id: 226, to: flow.PostNATDstAddr, as: asAddr4},           // postNATDestinationIPv4Address
+	{id: 282, to: flow.PostNATDstAddr, as: asAddr6, v6: true}, // postNATDestinationIPv6Address
+	{id: 227, to: flow.PostNATSrcPort},                        // postNAPTSourceTransportPort
+	{id: 228, to: flow.PostNATDstPort},                        // postNAPTDestinationTransportPort
+	{id: 233, to: flow.FirewallEvent},                         // firewallEvent
+	{id: 351, to: flow.SegmentID},                             // layer2SegmentId
+	{id: 40001, to: flow.PostNATSrcAddr, as: asAddr4},         // ASA NF_F_XLATE_SRC_ADDR_IPV4
+	{id: 40002, to: flow.PostNATDstAddr, as: asAddr4},         // ASA NF_F_XLATE_DST_ADDR_IPV4
+	{id: 40003, to: flow.PostNATSrcPort},                      // ASA NF_F_XLATE_SRC_PORT
+	{id: 40004, to: flow.PostNATDstPort},                      // ASA NF_F_XLATE_DST_PORT
+	{id: 40005, to: flow.FirewallEvent},                       // ASA NF_F_FW_EVENT
+}
+
+// byID finds an element of the table when a template is compiled.
+var byID = func() map[uint16]element {
+	m := make(map[uint16]element, len(elements))
+	for i, e := range elements {
+		e.ordinal = i
+		m[e.id] = e
+	}
+	return m
+}()
+
+// reversePEN is the enterprise number under which RFC 5103 puts every
+// element's value for the opposite direction.
+const reversePEN = 29305
+
+// paddingOctets stands for nothing.
+const paddingOctets = 210
+
+// Elements that hold the beginning of a packet.
+func isSection(id uint16) bool { return id == 104 || id == 313 || id == 315 }
+
+// fits tells whether a value of this length can be what the element is.
+func (e element) fits(length uint16) bool {
+	switch e.as {
+	case asAddr4:
+		return length == 4
+	case asAddr6:
+		return length == 16
+	case asMAC:
+		return length == 6
+	case asNTP:
+		return length == 8
+	case asLabel:
+		return length >= 3 && length <= 4
+	default:
+		return length <= 8
+	}
+}

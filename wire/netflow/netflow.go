@@ -1,0 +1,370 @@
+// Package netflow decodes NetFlow v5, NetFlow v9 (RFC 3954) and IPFIX
+// (RFC 7011) datagrams straight into the columns of a flow.Batch.
+//
+// A Session belongs to one exporter address and keeps that exporter's
+// templates. A template is compiled once, into a program that fills column
+// after column for all records of a data set; decoding a datagram of known
+// templates allocates nothing. NetFlow v5 is the same program for a template
+// that everyone knows.
+//
+// The package does no I/O, has no clock and no configuration but Limits;
+// collect gives it datagrams and completes the rows. It promises that no
+// datagram makes it panic, loop, take more than linear time, or keep more
+// memory than Limits allow; that an element or a field it doesn't know costs
+// nothing but its own value; and that whatever it could not use is counted,
+// by kind, in Message.Problems.
+//
+// Devices differ in what they count in the v9 header's count (records, or
+// sets): it isn't used.
+package netflow
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Why a datagram as a whole can't be used; test with errors.Is.
+var (
+	ErrShort   = errors.New("shorter than its header")
+	ErrVersion = errors.New("not NetFlow v5, NetFlow v9 or IPFIX")
+)
+
+// Limits bound what a Session keeps for its exporter. A zero field stands for
+// the default.
+type Limits struct {
+	Templates    int // templates, all domains together (default 2048)
+	Fields       int // fields of one template (default 512)
+	WaitingSets  int // data sets that wait for their template (default 1024)
+	WaitingBytes int // their size (default 1 MiB)
+}
+
+func (l Limits) withDefaults() Limits {
+	or := func(v *int, fallback int) {
+		if *v == 0 {
+			*v = fallback
+		}
+	}
+	or(&l.Templates, 2048)
+	or(&l.Fields, 512)
+	or(&l.WaitingSets, 1024)
+	or(&l.WaitingBytes, 1<<20)
+	return l
+}
+
+// Session decodes the datagrams of one exporter address, whatever ports and
+// protocols it uses. It is not safe for concurrent use.
+type Session struct {
+	limits  Limits
+	domains map[domainKey]*domain
+	count   int // templates
+
+	waiting      []waitingSet // oldest first
+	waitingFor   map[waitingKey]int
+	waitingBytes int
+	arrived      bool // a template that sets wait for
+}
+
+// waitingSet is a data set whose template isn't known yet, with the header it
+// came with.
+type waitingSet struct {
+	header
+	id   uint16
+	data []byte
+}
+
+type waitingKey struct {
+	domainKey
+	id uint16
+}
+
+func (w *waitingSet) key() waitingKey {
+	return waitingKey{domainKey{uint16(w.protocol), w.domain}, w.id}
+}
+
+// NewSession returns a session that knows no templates.
+func NewSession(l Limits) *Session {
+	return &Session{
+		limits:     l.withDefaults(),
+		domains:    map[domainKey]*domain{},
+		waitingFor: map[waitingKey]int{},
+	}
+}
+
+// Set ids.
+const (
+	v9Templates    = 0 // options templates: 1
+	ipfixTemplates = 2 // options templates: 3
+	firstDataSet   = 256
+)
+
+// Lengths of headers and of a v5 record.
+const (
+	v5Header    = 24
+	v5Record    = 48
+	v9Header    = 20
+	ipfixHeader = 16
+	setHeader   = 4
+)
+
+// Decode appends the flow records of a datagram that came at received
+// (milliseconds since the epoch) to b, one row each, and says in m what else
+// it held. Data sets without a template wait for it, and are appended when it
+// comes, with the times of the datagram they came in.
+//
+// It fills received, export_protocol, observation_domain, start, end, packets
+// and bytes in every row, and every column that the record has a value for;
+// not the exporter, and the sampling rate only where the record or the v5
+// header tells it. The error is not nil if the datagram as a whole is
+// unusable; then no row was appended.
+func (s *Session) Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
+	m.reset()
+	m.First = b.Len()
+	if len(datagram) < 2 {
+		return fmt.Errorf("netflow: a datagram of %d bytes is %w", len(datagram), ErrShort)
+	}
+	be := binary.BigEndian
+	m.Version = be.Uint16(datagram)
+	length := 0
+	switch m.Version {
+	case flow.NetFlow5:
+		length = v5Header
+	case flow.NetFlow9:
+		length = v9Header
+	case flow.IPFIX:
+		length = ipfixHeader
+	default:
+		return fmt.Errorf("netflow: version %d is %w", m.Version, ErrVersion)
+	}
+	if len(datagram) < length {
+		return fmt.Errorf("netflow: a version %d datagram of %d bytes is %w", m.Version, len(datagram), ErrShort)
+	}
+	head, body := datagram[:length], datagram[length:]
+	h := header{protocol: uint8(m.Version), received: received}
+	switch m.Version {
+	case flow.NetFlow5:
+		m.SysUptime, m.Sequence = be.Uint32(head[4:]), be.Uint32(head[16:])
+		m.ExportTime = int64(be.Uint32(head[8:]))*1000 + int64(be.Uint32(head[12:])/1e6)
+		m.Domain = uint32(be.Uint16(head[20:]))
+	case flow.NetFlow9:
+		m.SysUptime, m.Sequence, m.Domain = be.Uint32(head[4:]), be.Uint32(head[12:]), be.Uint32(head[16:])
+		m.ExportTime = int64(be.Uint32(head[8:])) * 1000
+		m.Units = 1
+	case flow.IPFIX:
+		m.Sequence, m.Domain = be.Uint32(head[8:]), be.Uint32(head[12:])
+		m.ExportTime = int64(be.Uint32(head[4:])) * 1000
+		switch total := int(be.Uint16(head[2:])); {
+		case total < length || total > len(datagram):
+			m.Problems[Truncated]++
+		case total < len(datagram):
+			m.Problems[TrailingBytes]++
+			body = datagram[length:total]
+		}
+	}
+	h.domain, h.export, h.uptime, h.booted = m.Domain, m.ExportTime, m.SysUptime, m.Version != flow.IPFIX
+	if m.Version == flow.NetFlow5 {
+		decodeV5(head, body, &h, b, m)
+	} else {
+		s.decodeSets(body, &h, b, m)
+	}
+	if s.arrived {
+		s.decodeWaiting(b, m)
+	}
+	m.Flows = b.Len() - m.First
+	m.OptionRecords = len(m.Options)
+	return nil
+}
+
+// v5 is the template of NetFlow v5 records.
+var v5 = compile(&Template{Fields: []TemplateField{
+	{Element: 8, Length: 4}, {Element: 12, Length: 4}, {Element: 15, Length: 4}, // addresses, next hop
+	{Element: 10, Length: 2}, {Element: 14, Length: 2}, // interfaces
+	{Element: 2, Length: 4}, {Element: 1, Length: 4}, // packets, bytes
+	{Element: 22, Length: 4}, {Element: 21, Length: 4}, // first, last
+	{Element: 7, Length: 2}, {Element: 11, Length: 2}, // ports
+	{Element: 210, Length: 1},                                                 // padding
+	{Element: 6, Length: 1}, {Element: 4, Length: 1}, {Element: 5, Length: 1}, // flags, protocol, ToS
+	{Element: 16, Length: 2}, {Element: 17, Length: 2}, // AS numbers
+	{Element: 9, Length: 1}, {Element: 13, Length: 1}, // masks
+	{Element: 210, Length: 2}, // padding
+}})
+
+// decodeV5 decodes as many records as the header counts and the datagram has.
+func decodeV5(head, body []byte, h *header, b *flow.Batch, m *Message) {
+	count := int(binary.BigEndian.Uint16(head[2:]))
+	if len(body) != count*v5Record {
+		m.Problems[CountMismatch]++
+	}
+	m.Units = uint32(count)
+	n := min(count, len(body)/v5Record)
+	v5.layout(&m.rows, body[:n*v5Record])
+	first := b.Extend(n)
+	v5.run(b, first, &m.rows, h)
+	m.Records += n
+
+	// The upper two bits are the sampling mode.
+	if rate := binary.BigEndian.Uint16(head[22:]) & 0x3fff; rate > 0 {
+		fill(b.U32(flow.SamplingRate)[first:], uint32(rate))
+		fill(b.U8(flow.SamplingSource)[first:], flow.SamplingHeader)
+		learnt := flow.MaskOf(flow.SamplingRate, flow.SamplingSource)
+		for row := first; row < first+n; row++ {
+			b.Present[row].Or(learnt)
+		}
+	}
+}
+
+// decodeSets decodes the sets of a v9 or IPFIX datagram.
+func (s *Session) decodeSets(body []byte, h *header, b *flow.Batch, m *Message) {
+	templates := uint16(v9Templates)
+	if h.ipfix() {
+		templates = ipfixTemplates
+	}
+	for len(body) >= setHeader {
+		id, length := binary.BigEndian.Uint16(body), int(binary.BigEndian.Uint16(body[2:]))
+		if length < setHeader {
+			if zero(body) {
+				m.Problems[TrailingBytes]++ // the datagram is filled up with zeros
+				return
+			}
+			m.Problems[SetLength]++
+			m.UnitsUnknown = h.ipfix()
+			return
+		}
+		if length > len(body) {
+			m.Problems[Truncated]++
+			m.UnitsUnknown = h.ipfix()
+			length = len(body)
+		}
+		set := body[setHeader:length]
+		body = body[length:]
+		switch {
+		case id >= firstDataSet:
+			s.decodeData(id, set, h, b, m)
+		case id == templates:
+			s.templateSet(set, ofFlows, h, m)
+		case id == templates+1:
+			s.templateSet(set, ofOptions, h, m)
+		default:
+			m.Problems[SetUnknown]++
+		}
+	}
+	if len(body) > 0 {
+		m.Problems[TrailingBytes]++
+	}
+}
+
+// decodeData decodes a data set, or lets it wait for its template.
+func (s *Session) decodeData(id uint16, set []byte, h *header, b *flow.Batch, m *Message) {
+	d := s.domains[domainKey{uint16(h.protocol), h.domain}]
+	var t *template
+	if d != nil {
+		t = d.find(id)
+	}
+	if t == nil {
+		m.UnitsUnknown = h.ipfix()
+		s.wait(waitingSet{header: *h, id: id, data: set}, m)
+		return
+	}
+	n, whole := s.decodeRecords(t, d, set, h, b, m)
+	if h.ipfix() {
+		m.Units += uint32(n)
+		m.UnitsUnknown = m.UnitsUnknown || !whole
+	}
+}
+
+// decodeRecords decodes the records of a data set; whole is false if some
+// could not be found.
+func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b *flow.Batch, m *Message) (n int, whole bool) {
+	p, r := t.program, &m.rows
+	taken, overrun := p.layout(r, set)
+	switch {
+	case overrun:
+		m.Problems[RecordOverrun]++
+	case !zero(set[taken:]):
+		m.Problems[SetRemainder]++
+	}
+	whole = !overrun && p.least > 0
+	if t.Options {
+		decodeOptions(t, d, h, m)
+		return r.n, whole
+	}
+	if h.ipfix() && d.boot != 0 {
+		booted := *h
+		booted.uptime, booted.booted = uint32(h.export-d.boot), true
+		h = &booted
+	}
+	p.run(b, b.Extend(r.n), r, h)
+	m.Records += r.n
+	m.Problems[SectionSkipped] += uint32(p.sections * r.n)
+	if p.reverse {
+		m.Problems[ReverseSkipped] += uint32(r.n)
+	}
+	return r.n, whole
+}
+
+// decodeOptions appends the rows of options data to m.Options.
+func decodeOptions(t *template, d *domain, h *header, m *Message) {
+	const systemInitTimeMilliseconds = 160
+	for i := range m.rows.n {
+		from := len(m.fields)
+		for _, o := range t.program.options {
+			m.fields = append(m.fields, OptionField{o.enterprise, o.element, o.scope, m.rows.at(i, o.place)})
+		}
+		record := OptionRecord{h.domain, t.ID, m.fields[from:len(m.fields):len(m.fields)]}
+		m.Options = append(m.Options, record)
+		if boot, ok := record.Uint(systemInitTimeMilliseconds); ok {
+			d.boot = int64(boot)
+		}
+	}
+}
+
+// wait puts a copy of a data set aside. Where there is no room the oldest
+// sets are given up: their template is the least likely to come.
+func (s *Session) wait(w waitingSet, m *Message) {
+	if len(w.data) > s.limits.WaitingBytes {
+		m.Problems[TemplateMissing]++
+		return
+	}
+	drop := 0
+	for len(s.waiting)-drop >= s.limits.WaitingSets || s.waitingBytes+len(w.data) > s.limits.WaitingBytes {
+		s.unwait(&s.waiting[drop])
+		s.waiting[drop] = waitingSet{}
+		drop++
+	}
+	m.Problems[TemplateMissing] += uint32(drop)
+	s.waiting = s.waiting[drop:]
+	w.data = append([]byte(nil), w.data...)
+	s.waiting = append(s.waiting, w)
+	s.waitingBytes += len(w.data)
+	s.waitingFor[w.key()]++
+	m.Problems[TemplateWaiting]++
+}
+
+// unwait takes a set off the books.
+func (s *Session) unwait(w *waitingSet) {
+	s.waitingBytes -= len(w.data)
+	if s.waitingFor[w.key()]--; s.waitingFor[w.key()] == 0 {
+		delete(s.waitingFor, w.key())
+	}
+}
+
+// decodeWaiting decodes the waiting sets whose templates are known by now.
+func (s *Session) decodeWaiting(b *flow.Batch, m *Message) {
+	s.arrived = false
+	kept := s.waiting[:0]
+	for _, w := range s.waiting {
+		d := s.domains[domainKey{uint16(w.protocol), w.domain}]
+		if d != nil {
+			if t := d.find(w.id); t != nil {
+				s.unwait(&w)
+				s.decodeRecords(t, d, w.data, &w.header, b, m)
+				continue
+			}
+		}
+		kept = append(kept, w)
+	}
+	clear(s.waiting[len(kept):])
+	s.waiting = kept
+}
