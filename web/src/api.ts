@@ -32,7 +32,7 @@ export interface Top {
   from: string
   to: string
   rows: TopRow[]
-  other: Counts | null
+  other: Counts & { groups: number }
   total: Counts
   meta: Meta
 }

@@ -3,13 +3,23 @@
 
 import type { Key, KeyValue } from './api'
 
+/** Those that read better than their numbers. */
+const protocolNames: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 47: 'gre', 50: 'esp', 58: 'icmp6' }
+
+/** service turns "443/tcp https" into what the language can say of it; "icmp" has no port. */
+function service(name: string): string {
+  const [, port, protocol] = /^(\d+)\/(\S+)/.exec(name) ?? []
+  return port ? `proto ${protocol} and port ${port}` : `proto ${name}`
+}
+
 /** One word of the language per dimension; a row's key may hold several. */
 const words: Record<string, (value: KeyValue) => string> = {
   src_addr: (v) => `src ip ${v}`,
   dst_addr: (v) => `dst ip ${v}`,
   src_port: (v) => `src port ${v}`,
   dst_port: (v) => `dst port ${v}`,
-  protocol: (v) => `proto ${String(v).toLowerCase()}`,
+  protocol: (v) => `proto ${protocolNames[Number(v)] ?? v}`,
+  app: (v) => service(String(v)),
   src_as: (v) => `src as ${v}`,
   dst_as: (v) => `dst as ${v}`,
   exporter: (v) => `router ip ${v}`,

@@ -59,11 +59,11 @@ export function rate(metric: Metric, volume: number, seconds: number): number {
   return (metric === 'bytes' ? 8 * volume : volume) / seconds
 }
 
-/** niceStep is the least of 1, 2, 5 × 10ⁿ that cuts the span into at most `parts`. */
+/** niceStep is the least of 1, 2, 2.5, 5 × 10ⁿ that cuts the span into at most `parts`. */
 export function niceStep(span: number, parts: number): number {
   if (!(span > 0)) return 1
   const power = 10 ** Math.floor(Math.log10(span / parts))
-  for (const m of [1, 2, 5]) if (m * power * parts >= span) return m * power
+  for (const m of [1, 2, 2.5, 5]) if (m * power * parts >= span) return m * power
   return 10 * power
 }
 

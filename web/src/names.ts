@@ -19,7 +19,7 @@ export function rowName(key: Key, label: string): string {
   const values = Object.values(key)
   if ('in_if' in key || 'out_if' in key) {
     const n = key.in_if ?? key.out_if ?? null
-    return `${key.exporter}  ${n === null ? t('noInterface') : t('interface', { n })}`
+    return `${key.exporter} · ${n === null ? t('noInterface') : t('interface', { n })}`
   }
   if ('src_addr' in key && 'dst_addr' in key) return `${key.src_addr ?? t('unknown')} → ${key.dst_addr ?? t('unknown')}`
   if (values.every((value) => value === null)) return t('unknown')

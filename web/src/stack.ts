@@ -21,20 +21,26 @@ export interface Stack {
   prefix: string
 }
 
-export function stack(answer: Series): Stack {
+/**
+ * stack prepares an answer asked at `now`. The bucket that is still filling is
+ * left out: drawn, it would look as if the traffic fell.
+ */
+export function stack(answer: Series, now = Infinity): Stack {
   const lines = [...answer.series.entries()]
   const layers: Layer[] = lines.map(([index, line]) => ({ index, values: line.values })).reverse()
   if (answer.other) layers.unshift({ index: -1, values: answer.other.values })
-  const times = answer.times.map((time) => Date.parse(time))
+  const step = answer.step_seconds * 1000
+  const all = answer.times.map((time) => Date.parse(time))
+  const times = all.filter((time, i) => i === 0 || time + step <= now)
   const highest = times.reduce((most, _, i) => Math.max(most, sum(layers, i)), 0)
   const tick = highest > 0 ? niceStep(highest, 4) : 1
   const top = highest > 0 ? Math.ceil(highest / tick) * tick : 1
   return {
     layers,
     times,
-    step: answer.step_seconds * 1000,
+    step,
     from: Date.parse(answer.from),
-    to: Date.parse(answer.to),
+    to: Math.min(Date.parse(answer.to), Math.max(now, Date.parse(answer.from) + step)),
     top,
     tick,
     ...scaleFor(top),

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { only, term, without } from './filter'
+
+describe('term', () => {
+  it.each([
+    [{ src_addr: '192.0.2.1' }, 'src ip 192.0.2.1'],
+    [{ src_addr: '2001:db8::1', dst_addr: '192.0.2.1' }, 'src ip 2001:db8::1 and dst ip 192.0.2.1'],
+    [{ exporter: '192.0.2.9', in_if: 7 }, 'router ip 192.0.2.9 and in if 7'],
+    [{ exporter: '192.0.2.9', out_if: 0 }, 'router ip 192.0.2.9 and out if 0'],
+    [{ protocol: 6 }, 'proto tcp'],
+    [{ protocol: 89 }, 'proto 89'],
+    [{ app: '443/tcp https' }, 'proto tcp and port 443'],
+    [{ app: '8765/udp' }, 'proto udp and port 8765'],
+    [{ app: 'icmp' }, 'proto icmp'],
+    [{ src_as: 65000 }, 'src as 65000'],
+  ])('%j is %s', (key, text) => expect(term(key)).toBe(text))
+
+  it('says nothing where a value is missing or a dimension has no word', () => {
+    expect(term({ exporter: '192.0.2.9', in_if: null })).toBe('')
+    expect(term({ weather: 'rain' })).toBe('')
+  })
+})
+
+describe('only', () => {
+  it('begins a filter', () => expect(only('  ', 'proto tcp')).toBe('proto tcp'))
+  it('joins one', () => expect(only('port 53', 'proto udp')).toBe('port 53 and proto udp'))
+  it('keeps an "or" together', () => expect(only('port 53 or port 853', 'proto udp')).toBe('(port 53 or port 853) and proto udp'))
+  it('keeps "||" together', () => expect(only('port 53||port 853', 'proto udp')).toBe('(port 53||port 853) and proto udp'))
+  it('leaves an "or" that is in parentheses alone', () =>
+    expect(only('proto udp and (port 53 OR port 853)', 'if 7')).toBe('proto udp and (port 53 OR port 853) and if 7'))
+  it('is not misled by a quoted or a part of a word', () => {
+    expect(only('in if "this or that"', 'if 7')).toBe('in if "this or that" and if 7')
+    expect(only('src port 5', 'if 7')).toBe('src port 5 and if 7')
+  })
+})
+
+describe('without', () => {
+  it('negates a word', () => expect(without('', 'proto tcp')).toBe('not proto tcp'))
+  it('negates several as a whole', () =>
+    expect(without('port 53', 'src ip 192.0.2.1 and dst ip 192.0.2.2')).toBe('port 53 and not (src ip 192.0.2.1 and dst ip 192.0.2.2)'))
+  it('keeps an "or" together', () => expect(without('if 1 or if 2', 'proto tcp')).toBe('(if 1 or if 2) and not proto tcp'))
+})

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { digits, exact, moment, niceStep, percent, rate, scaleFor, si } from './format'
+
+describe('si', () => {
+  it.each([
+    [0, 'bit/s', '0 bit/s'],
+    [1, 'bit/s', '1 bit/s'],
+    [999, 'B', '999 B'],
+    [1000, 'B', '1 kB'],
+    [1024, 'B', '1.02 kB'],
+    [12_340_000_000, 'bit/s', '12.3 Gbit/s'],
+    [1_500_000, '', '1.5 M'],
+    [0.5, 'flows/s', '0.5 flows/s'],
+    [0.001, 'flows/s', '<0.01 flows/s'],
+    [1e21, 'B', '1000 EB'],
+  ])('writes %d %s as %s', (value, unit, text) => expect(si(value, unit)).toBe(text))
+
+  it('changes the prefix rather than write 1000 of the smaller', () => {
+    expect(si(999_499)).toBe('999 k')
+    expect(si(999_600)).toBe('1 M')
+  })
+})
+
+it('scales an axis by powers of ten', () => {
+  expect(scaleFor(15e9)).toEqual({ factor: 1e9, prefix: 'G' })
+  expect(scaleFor(0)).toEqual({ factor: 1, prefix: '' })
+})
+
+it('keeps three significant digits', () => {
+  expect([0, 0.05, 1.234, 10, 99.94, 99.96, 123.4].map(digits)).toEqual(['0', '0.05', '1.23', '10', '99.9', '100', '123'])
+})
+
+it('groups exact figures', () => {
+  expect(exact(1234567)).toBe('1\u202f234\u202f567')
+  expect(exact(999)).toBe('999')
+})
+
+it('never rounds a share up to all or down to nothing', () => {
+  expect(percent(1, 3)).toBe('33.3 %')
+  expect(percent(1, 100_000)).toBe('<0.1 %')
+  expect(percent(0, 10)).toBe('0.0 %')
+  expect(percent(10, 10)).toBe('100 %')
+  expect(percent(1, 0)).toBe('–')
+})
+
+it('turns bytes into bits per second, other metrics as they are', () => {
+  expect(rate('bytes', 1000, 8)).toBe(1000)
+  expect(rate('packets', 1000, 8)).toBe(125)
+  expect(rate('flows', 1, 0)).toBe(0)
+})
+
+it('finds round steps for an axis', () => {
+  expect(niceStep(11.7, 4)).toBe(5)
+  expect(niceStep(9.9, 4)).toBe(2.5)
+  expect(niceStep(8e9, 4)).toBe(2e9)
+  expect(niceStep(1, 4)).toBe(0.25)
+})
+
+it('leaves out the date of today', () => {
+  const now = new Date(2026, 10, 23, 12, 0, 0)
+  expect(moment(new Date(2026, 10, 23, 9, 5, 7), now)).toBe('09:05:07')
+  expect(moment(new Date(2026, 10, 22, 9, 5, 0), now)).toBe('2026-11-22 09:05')
+})

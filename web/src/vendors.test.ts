@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest'
+import { fill, listeningPorts, vendors } from './vendors'
+
+it('reads ports out of listening addresses', () => {
+  expect(listeningPorts(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'nonsense'])).toEqual([2055, 4739])
+})
+
+describe.each(vendors)('$name', (vendor) => {
+  it('names the collector and an open port', () => {
+    const text = fill(vendor, 'collector.example', [9995])
+    expect(text).toContain('collector.example')
+    expect(text).toMatch(/\b9995\b/)
+    expect(text).not.toMatch(/COLLECTOR|PORT/)
+  })
+  it('prefers the usual port', () => expect(fill(vendor, 'c', [1, vendor.port])).toMatch(new RegExp(`\\b${vendor.port}\\b`)))
+})
