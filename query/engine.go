@@ -124,11 +124,7 @@ func (s statement) text() string {
 func (s statement) over(paths []string, raw bool) string {
 	flows := "SELECT * FROM no_flows"
 	if len(paths) > 0 {
-		quoted := make([]string, len(paths))
-		for i, p := range paths {
-			quoted[i] = "'" + strings.ReplaceAll(p, "'", "''") + "'"
-		}
-		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet([" + strings.Join(quoted, ", ") + "], union_by_name = true, hive_partitioning = false)"
+		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet(" + pathList(paths) + ", union_by_name = true, hive_partitioning = false, file_row_number = true)"
 	}
 	if !raw {
 		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
@@ -137,9 +133,17 @@ func (s statement) over(paths []string, raw bool) string {
 	return statement{with, s.body}.text()
 }
 
+// pathList renders paths as a list of SQL strings.
+func pathList(paths []string) string {
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = "'" + strings.ReplaceAll(p, "'", "''") + "'"
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
 // run executes a statement and hands each row to scan.
-func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, scan func(*sql.Rows) error) (Stats, error) {
-	begin := time.Now()
+func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, scan func(*sql.Rows) error) error {
 	paths := src.Paths()
 	rows, err := e.db.QueryContext(ctx, s.over(paths, raw))
 	if err == nil {
@@ -154,9 +158,32 @@ func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, sca
 		err = ctx.Err()
 	}
 	if err != nil {
-		return Stats{}, fmt.Errorf("query %d files: %w", len(paths), err)
+		return fmt.Errorf("query %d files: %w", len(paths), err)
 	}
-	return Stats{Files: len(paths), Duration: time.Since(begin), SQL: s.text()}, nil
+	return nil
+}
+
+// answer runs a statement and tells what it cost.
+func (e *Engine) answer(ctx context.Context, s statement, src Source, raw bool, scan func(*sql.Rows) error) (Stats, error) {
+	begin := time.Now()
+	if err := e.run(ctx, s, src, raw, scan); err != nil {
+		return Stats{}, err
+	}
+	rows, err := e.rows(ctx, src)
+	return Stats{Files: len(src.Paths()), Rows: rows, SQL: s.text(), Duration: time.Since(begin)}, err
+}
+
+// rows counts the flows in the files; a *store.Snapshot knows without looking.
+func (e *Engine) rows(ctx context.Context, src Source) (uint64, error) {
+	if counted, ok := src.(interface{ Rows() int64 }); ok {
+		return uint64(counted.Rows()), nil
+	}
+	sizes, err := e.fileSizes(ctx, src.Paths())
+	var rows uint64
+	for _, size := range sizes {
+		rows += size.rows
+	}
+	return rows, err
 }
 
 // where is the condition of a request's time window and filter.
@@ -179,7 +206,7 @@ func (r *Request) where() string {
 func (e *Engine) Span(ctx context.Context, src Source) (first, last time.Time, ok bool, err error) {
 	var a, b sql.NullInt64
 	s := statement{body: `SELECT epoch_ms(min("start")), epoch_ms(max("end")) FROM flows`}
-	_, err = e.run(ctx, s, src, true, func(rows *sql.Rows) error { return rows.Scan(&a, &b) })
+	err = e.run(ctx, s, src, true, func(rows *sql.Rows) error { return rows.Scan(&a, &b) })
 	if err != nil || !a.Valid {
 		return time.Time{}, time.Time{}, false, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -15,7 +17,7 @@ const flowsPerBatch = 1024
 // Flows hands the flows of a request to yield, in batches that are valid
 // until it returns; an error of yield ends the query and is returned.
 //
-// Without an Order, flows come in the order of storage, a file at a time, so
+// Without an Order, flows come in the order of storage, a slice at a time, so
 // that the first are there at once whatever follows. Packets and bytes are
 // already multiplied by the sampling rate, unless the request is Raw.
 func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*flow.Batch) error) (Stats, error) {
@@ -47,31 +49,128 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	if r.Limit > 0 {
 		f.left = r.Limit
 	}
-	parts := []Source{src}
-	if r.Order == "" {
-		parts = parts[:0]
-		for _, path := range src.Paths() {
-			parts = append(parts, Files{path})
-		}
-	}
-	total := Stats{Files: len(src.Paths()), SQL: s.text() + limit(r.Limit)}
-	for _, part := range parts {
-		if f.left == 0 {
-			break
-		}
-		limited := s
-		limited.body += limit(f.left)
-		stats, err := e.run(ctx, limited, part, r.Raw, f.scan)
+	if r.Order != "" {
+		s.body += limit(r.Limit)
+		stats, err := e.answer(ctx, s, src, r.Raw, f.scan)
 		if err == nil {
 			err = f.flush()
 		}
-		if err != nil {
+		return stats, err
+	}
+
+	begin := time.Now()
+	sizes, err := e.fileSizes(ctx, src.Paths())
+	if err != nil {
+		return Stats{}, err
+	}
+	stats := Stats{Files: len(sizes), SQL: s.text() + limit(r.Limit)}
+	for _, size := range sizes {
+		stats.Rows += size.rows
+	}
+	rows := uint64(firstSlice)
+	for len(sizes) > 0 && f.left != 0 {
+		var next slice
+		next, sizes = cut(sizes, rows)
+		limited := s
+		limited.body += next.where() + limit(f.left)
+		before := f.count
+		if err := e.run(ctx, limited, next, r.Raw, f.scan); err != nil {
 			return Stats{}, err
 		}
-		total.Duration += stats.Duration
+		if err := f.flush(); err != nil {
+			return Stats{}, err
+		}
+		switch matched := f.count - before; {
+		case matched < idealSlice/4:
+			rows = min(4*rows, maxSlice)
+		case matched > idealSlice:
+			rows = max(rows/4, idealSlice)
+		}
 	}
-	return total, nil
+	stats.Duration = time.Since(begin)
+	return stats, nil
 }
+
+// Flows are fetched a slice of the files at a time, because the driver holds
+// the whole result of a query: the first slice is small, so that something is
+// there soon, later ones so large that about idealSlice flows match.
+const (
+	firstSlice = 2_000
+	idealSlice = 200_000
+	maxSlice   = 20_000_000
+)
+
+// fileSize is a file of which the rows from first on are still to come.
+type fileSize struct {
+	path        string
+	first, rows uint64
+}
+
+// fileSizes asks the files how many rows they have.
+func (e *Engine) fileSizes(ctx context.Context, paths []string) ([]fileSize, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	rows, err := e.db.QueryContext(ctx, "SELECT file_name, num_rows FROM parquet_file_metadata("+pathList(paths)+")")
+	if err != nil {
+		return nil, fmt.Errorf("read the sizes of %d files: %w", len(paths), err)
+	}
+	defer rows.Close()
+	counts := make(map[string]uint64, len(paths))
+	for rows.Next() {
+		var path string
+		var n uint64
+		if err := rows.Scan(&path, &n); err != nil {
+			return nil, err
+		}
+		counts[path] = n
+	}
+	sizes := make([]fileSize, len(paths))
+	for i, path := range paths {
+		sizes[i] = fileSize{path: path, rows: counts[path]}
+	}
+	return sizes, rows.Err()
+}
+
+// slice is either some whole files, or a part of one.
+type slice struct {
+	Files
+	first, last uint64 // rows of the one file; last is 0 for whole files
+}
+
+// where is the further condition that a part of a file needs.
+func (s slice) where() string {
+	if s.last == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" AND file_row_number BETWEEN %d AND %d", s.first, s.last)
+}
+
+// cut takes about so many rows from the front of the files.
+func cut(files []fileSize, rows uint64) (slice, []fileSize) {
+	if f := files[0]; f.first > 0 || f.rows > rows {
+		last := min(f.first+rows, f.rows) - 1
+		if last+1 == f.rows {
+			return slice{Files{f.path}, f.first, last}, files[1:]
+		}
+		rest := slices.Clone(files)
+		rest[0].first = last + 1
+		return slice{Files{f.path}, f.first, last}, rest
+	}
+	var s slice
+	var taken uint64
+	for len(files) > 0 && len(s.Files) < maxSliceFiles {
+		taken += files[0].rows
+		if taken > rows && len(s.Files) > 0 {
+			break
+		}
+		s.Files = append(s.Files, files[0].path)
+		files = files[1:]
+	}
+	return s, files
+}
+
+const maxSliceFiles = 200
 
 // flowOrderSQL are the orders of single flows; where two are equal the earlier
 // one comes first.
@@ -95,6 +194,7 @@ type fetcher struct {
 	target  []any
 	batch   *flow.Batch
 	left    int // flows to come, negative for no limit
+	count   int // flows so far
 	yield   func(*flow.Batch) error
 }
 
@@ -117,6 +217,7 @@ func (f *fetcher) scan(rows *sql.Rows) error {
 		}
 	}
 	f.left--
+	f.count++
 	if f.batch.Len() == flowsPerBatch {
 		return f.flush()
 	}

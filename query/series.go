@@ -90,7 +90,7 @@ func (e *Engine) Series(ctx context.Context, src Source, r Request) (*SeriesTabl
 	values := make([]any, len(r.By))
 	target := make([]any, 0, len(r.By)+5)
 	var err error
-	t.Stats, err = e.run(ctx, seriesStatement(r, order, from, to, step), src, r.Raw, func(rows *sql.Rows) error {
+	t.Stats, err = e.answer(ctx, seriesStatement(r, order, from, to, step), src, r.Raw, func(rows *sql.Rows) error {
 		var rank int // 0 is Other
 		var bucket sql.NullInt64
 		var sums Sums

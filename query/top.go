@@ -70,7 +70,7 @@ func (e *Engine) Top(ctx context.Context, src Source, r Request) (*Table, error)
 	var rows []Row
 	values := make([]any, len(r.By))
 	var err error
-	t.Stats, err = e.run(ctx, s, src, r.Raw, func(result *sql.Rows) error {
+	t.Stats, err = e.answer(ctx, s, src, r.Raw, func(result *sql.Rows) error {
 		var part int
 		var groups sql.Null[uint64]
 		var sums Sums
