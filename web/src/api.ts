@@ -15,6 +15,7 @@ export type Key = Record<string, KeyValue>
 /** Where an answer came from: enough to judge it and to ask again by hand. */
 export interface Meta {
   segments: number
+  damaged: number
   rows_scanned: number
   milliseconds: number
   sql: string

@@ -107,6 +107,7 @@ const en = {
   segments: 'segments',
   rowsScanned: 'rows scanned',
   milliseconds: 'ms',
+  damaged: '{n} files could not be read: what they hold is missing here. See the server’s log.',
   sql: 'SQL',
   command: 'The same in a shell',
 
@@ -251,6 +252,7 @@ const ja: Messages = {
   segments: 'セグメント',
   rowsScanned: '行を走査',
   milliseconds: 'ms',
+  damaged: '{n} 個のファイルを読めず、その内容が欠けています。サーバーのログを確認してください。',
   sql: 'SQL',
   command: '同じ内容をシェルで',
 

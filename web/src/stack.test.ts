@@ -13,7 +13,7 @@ const answer: Series = {
   times: [minute(0), minute(1), minute(2)],
   series: [line('TCP', [100, 200, 300]), line('UDP', [50, 60, 70])],
   other: line('Other', [1, 2, 3]),
-  meta: { segments: 0, rows_scanned: 0, milliseconds: 0, sql: '', command: '' },
+  meta: { segments: 0, damaged: 0, rows_scanned: 0, milliseconds: 0, sql: '', command: '' },
 }
 const at = (n: number) => Date.parse(minute(n))
 
@@ -52,6 +52,6 @@ describe('a stack', () => {
 
   it('stands on a flat axis when there is nothing', () => {
     const empty = stack({ ...answer, series: [], other: null })
-    expect([empty.layers, empty.top, empty.tick]).toEqual([[], 1, 1])
+    expect([empty.layers, empty.top, empty.tick, empty.flat]).toEqual([[], 1, 1, true])
   })
 })

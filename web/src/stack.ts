@@ -17,6 +17,7 @@ export interface Stack {
   to: number
   top: number // where the axis ends
   tick: number
+  flat: boolean // nothing flowed: the axis has no scale to show
   factor: number // what the axis's figures are divided by
   prefix: string
 }
@@ -43,6 +44,7 @@ export function stack(answer: Series, now = Infinity): Stack {
     to: Math.min(Date.parse(answer.to), Math.max(now, Date.parse(answer.from) + step)),
     top,
     tick,
+    flat: highest === 0,
     ...scaleFor(top),
   }
 }
