@@ -1,0 +1,334 @@
+package store
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/bits"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/delta"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// encoder turns batches into Parquet files of one row group: a page of values
+// a column, preceded by a dictionary where few values repeat. It writes the
+// pages itself, straight from the batch's vectors: there is no row, no boxed
+// value and no reflection on the way, which makes it several times cheaper
+// than a general writer. It keeps its buffers from file to file, and is not
+// safe for concurrent use.
+type encoder struct {
+	zstd *zstd.Encoder
+	meta format.FileMetaData
+	out  []byte // the file
+
+	numbers index[uint64]
+	addrs   index[flow.Addr]
+
+	levels []uint8 // 1 where a row has a value
+	page   []byte  // a page before compression
+	packed []byte  // and after
+	part   []byte  // what the encodings append to
+	int64s []int64
+}
+
+func newEncoder() *encoder {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		panic("store: " + err.Error()) // the options are wrong
+	}
+	return &encoder{zstd: z}
+}
+
+// encode returns b as a Parquet file, valid until the next call.
+func (e *encoder) encode(b *flow.Batch) []byte {
+	e.out = append(e.out[:0], magic...)
+	group := format.RowGroup{NumRows: int64(b.Len()), Columns: make([]format.ColumnChunk, flow.NumColumns)}
+	some, all := flow.Mask{}, flow.Mask{^uint64(0), ^uint64(0)}
+	for i := range b.Present {
+		m := &b.Present[i]
+		some[0], some[1] = some[0]|m[0], some[1]|m[1]
+		all[0], all[1] = all[0]&m[0], all[1]&m[1]
+	}
+	for c := range flow.NumColumns {
+		chunk := &group.Columns[c].MetaData
+		e.column(b, c, some.Has(c), all.Has(c), chunk)
+		group.TotalByteSize += chunk.TotalUncompressedSize
+		group.TotalCompressedSize += chunk.TotalCompressedSize
+	}
+	group.FileOffset = int64(len(magic))
+	e.out = appendFooter(e.out, &format.FileMetaData{
+		Version:      2,
+		Schema:       parquetSchema,
+		NumRows:      group.NumRows,
+		RowGroups:    []format.RowGroup{group},
+		CreatedBy:    "minamo",
+		ColumnOrders: columnOrders,
+	})
+	return e.out
+}
+
+// column appends the pages of column c and describes them in meta.
+func (e *encoder) column(b *flow.Batch, c flow.Column, some, all bool, meta *format.ColumnMetaData) {
+	*meta = format.ColumnMetaData{
+		Type:         physical[flow.Schema[c].Kind].Type.V,
+		PathInSchema: []string{c.String()},
+		NumValues:    int64(b.Len()),
+	}
+	e.page = e.definitionLevels(e.page[:0], b, c, some, all)
+	encoding := format.Plain
+	switch {
+	case !some:
+		meta.Statistics.NullCount = meta.NumValues
+	case flow.Schema[c].Kind == flow.Address:
+		e.addrs.values = gather(e.addrs.values[:0], b.Addr(c), b.Present, c, all, func(a flow.Addr) flow.Addr { return a })
+		meta.Statistics.NullCount = meta.NumValues - int64(len(e.addrs.values))
+		encoding = e.addresses(meta)
+	default:
+		e.gatherNumbers(b, c, all)
+		meta.Statistics.NullCount = meta.NumValues - int64(len(e.numbers.values))
+		encoding = e.integers(flow.Schema[c].Kind, meta)
+	}
+	meta.Encoding = []format.Encoding{format.RLE, encoding}
+	if encoding == format.RLEDictionary {
+		meta.Encoding = append(meta.Encoding, format.Plain)
+	}
+	meta.DataPageOffset = int64(len(e.out))
+	e.appendPage(meta, e.page, format.PageHeader{
+		Type: format.DataPage,
+		DataPageHeader: thrift.New(format.DataPageHeader{
+			NumValues:               int32(meta.NumValues),
+			Encoding:                encoding,
+			DefinitionLevelEncoding: format.RLE,
+			RepetitionLevelEncoding: format.RLE,
+		}),
+	})
+}
+
+// definitionLevels tells which rows have a value: a run where all or none have.
+func (e *encoder) definitionLevels(dst []byte, b *flow.Batch, c flow.Column, some, all bool) []byte {
+	if all || !some {
+		e.part = binary.AppendUvarint(e.part[:0], uint64(b.Len())<<1)
+		e.part = append(e.part, map[bool]byte{true: 1}[all])
+	} else {
+		e.levels = e.levels[:0]
+		word, shift := c>>6, c&63
+		for i := range b.Present {
+			e.levels = append(e.levels, uint8(b.Present[i][word]>>shift)&1)
+		}
+		e.part, _ = (&rle.Encoding{BitWidth: 1}).EncodeLevels(e.part[:0], e.levels)
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(e.part)))
+	return append(dst, e.part...)
+}
+
+// gatherNumbers collects the present values of a column that is not of
+// addresses; times become microseconds.
+func (e *encoder) gatherNumbers(b *flow.Batch, c flow.Column, all bool) {
+	v := e.numbers.values[:0]
+	switch flow.Schema[c].Kind {
+	case flow.Uint8:
+		v = gather(v, b.U8(c), b.Present, c, all, widen[uint8])
+	case flow.Uint16:
+		v = gather(v, b.U16(c), b.Present, c, all, widen[uint16])
+	case flow.Uint32:
+		v = gather(v, b.U32(c), b.Present, c, all, widen[uint32])
+	case flow.Time:
+		v = gather(v, b.Time(c), b.Present, c, all, func(ms int64) uint64 { return uint64(ms * 1000) })
+	default:
+		v = gather(v, b.U64(c), b.Present, c, all, widen[uint64])
+	}
+	e.numbers.values = v
+}
+
+func widen[T uint8 | uint16 | uint32 | uint64](v T) uint64 { return uint64(v) }
+
+func gather[V, S any](dst []V, src []S, present []flow.Mask, c flow.Column, all bool, convert func(S) V) []V {
+	if all {
+		for _, v := range src {
+			dst = append(dst, convert(v))
+		}
+		return dst
+	}
+	word, shift := c>>6, c&63
+	for i, v := range src {
+		if present[i][word]>>shift&1 != 0 {
+			dst = append(dst, convert(v))
+		}
+	}
+	return dst
+}
+
+// addresses appends the gathered addresses to the page. Real addresses repeat:
+// a dictionary costs least wherever half of them do.
+func (e *encoder) addresses(meta *format.ColumnMetaData) format.Encoding {
+	values := e.addrs.values
+	dictionary := e.addrs.build(len(values)/2+1, hashAddr)
+	if dictionary {
+		values = e.addrs.distinct
+	}
+	least, most := values[0], values[0]
+	e.part = e.part[:0]
+	for i := range values {
+		v := &values[i]
+		if lessAddr(v, &least) {
+			least = *v
+		} else if lessAddr(&most, v) {
+			most = *v
+		}
+		e.part = append(e.part, v[:]...)
+	}
+	meta.Statistics.MinValue, meta.Statistics.MaxValue = least[:], most[:]
+	return e.finish(meta, dictionary, len(values), e.addrs.indexes)
+}
+
+func lessAddr(a, b *flow.Addr) bool {
+	ha, hb := binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])
+	if ha != hb {
+		return ha < hb
+	}
+	return binary.BigEndian.Uint64(a[8:]) < binary.BigEndian.Uint64(b[8:])
+}
+
+// integers appends the gathered numbers to the page: through a dictionary
+// where few values repeat; else times as differences, numbers as they are.
+func (e *encoder) integers(kind flow.Kind, meta *format.ColumnMetaData) format.Encoding {
+	values := e.numbers.values
+	dictionary := e.numbers.build(len(values)/4+1, hashUint)
+	if dictionary {
+		values = e.numbers.distinct
+	}
+	// Unsigned numbers keep their order under signed comparison with the top bit flipped.
+	var flip uint64
+	if kind == flow.Time {
+		flip = 1 << 63
+	}
+	least, most := values[0]^flip, values[0]^flip
+	for _, v := range values {
+		least, most = min(least, v^flip), max(most, v^flip)
+	}
+	wide := meta.Type == format.Int64
+	meta.Statistics.MinValue = appendInt(nil, least^flip, wide)
+	meta.Statistics.MaxValue = appendInt(nil, most^flip, wide)
+
+	if kind == flow.Time && !dictionary {
+		e.int64s = e.int64s[:0]
+		for _, v := range values {
+			e.int64s = append(e.int64s, int64(v))
+		}
+		e.part, _ = (&delta.BinaryPackedEncoding{}).EncodeInt64(e.part[:0], e.int64s)
+		e.page = append(e.page, e.part...)
+		return format.DeltaBinaryPacked
+	}
+	e.part = e.part[:0]
+	if wide {
+		for _, v := range values {
+			e.part = binary.LittleEndian.AppendUint64(e.part, v)
+		}
+	} else {
+		for _, v := range values {
+			e.part = binary.LittleEndian.AppendUint32(e.part, uint32(v))
+		}
+	}
+	return e.finish(meta, dictionary, len(values), e.numbers.indexes)
+}
+
+func appendInt(dst []byte, v uint64, wide bool) []byte {
+	if wide {
+		return binary.LittleEndian.AppendUint64(dst, v)
+	}
+	return binary.LittleEndian.AppendUint32(dst, uint32(v))
+}
+
+// finish takes the plain values from e.part: into the page, or into a
+// dictionary page of their own, and then the indexes into the page.
+func (e *encoder) finish(meta *format.ColumnMetaData, dictionary bool, n int, indexes []int32) format.Encoding {
+	if !dictionary {
+		e.page = append(e.page, e.part...)
+		return format.Plain
+	}
+	meta.DictionaryPageOffset = int64(len(e.out))
+	e.appendPage(meta, e.part, format.PageHeader{
+		Type:                 format.DictionaryPage,
+		DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(n), Encoding: format.Plain}),
+	})
+	width := bits.Len(uint(n - 1))
+	e.part, _ = (&rle.Encoding{BitWidth: width}).EncodeInt32(e.part[:0], indexes)
+	e.page = append(append(e.page, byte(width)), e.part...)
+	return format.RLEDictionary
+}
+
+// appendPage compresses a page, with its checksum, onto the file.
+func (e *encoder) appendPage(meta *format.ColumnMetaData, page []byte, header format.PageHeader) {
+	meta.Codec = format.Zstd
+	e.packed = e.zstd.EncodeAll(page, e.packed[:0])
+	header.UncompressedPageSize = int32(len(page))
+	header.CompressedPageSize = int32(len(e.packed))
+	header.CRC = int32(crc32.ChecksumIEEE(e.packed))
+	head := marshal(&header)
+	e.out = append(append(e.out, head...), e.packed...)
+	meta.TotalUncompressedSize += int64(len(head) + len(page))
+	meta.TotalCompressedSize += int64(len(head) + len(e.packed))
+}
+
+// index finds the distinct values of a column and numbers them in the order
+// of their first appearance.
+type index[T comparable] struct {
+	values   []T
+	distinct []T
+	indexes  []int32 // of values in distinct
+	table    []int32 // open addressing: index in distinct plus one, 0 is free
+}
+
+// build fills distinct and indexes, or gives up when there are more than limit.
+func (x *index[T]) build(limit int, hash func(T) uint64) bool {
+	x.distinct, x.indexes = x.distinct[:0], x.indexes[:0]
+	size := 1 << bits.Len(uint(2*limit))
+	if cap(x.table) < size {
+		x.table = make([]int32, size)
+	}
+	table := x.table[:size]
+	clear(table)
+	shift := 64 - bits.Len(uint(size-1))
+	var last T
+	current := int32(-1)
+	for _, v := range x.values {
+		if v == last && current >= 0 { // the records of a datagram have much in common
+			x.indexes = append(x.indexes, current)
+			continue
+		}
+		slot := hash(v) >> shift
+		for {
+			if current = table[slot] - 1; current < 0 {
+				if len(x.distinct) == limit {
+					return false
+				}
+				current = int32(len(x.distinct))
+				x.distinct = append(x.distinct, v)
+				table[slot] = current + 1
+				break
+			}
+			if x.distinct[current] == v {
+				break
+			}
+			slot = (slot + 1) & uint64(size-1)
+		}
+		last = v
+		x.indexes = append(x.indexes, current)
+	}
+	return true
+}
+
+// The hashes spread over the top bits. Who can forge flows can make them
+// collide; it costs him more to send them than us to probe a table of at most
+// a batch, and it changes nothing in the result.
+func hashUint(v uint64) uint64 { return v * 0x9e3779b97f4a7c15 }
+
+func hashAddr(a flow.Addr) uint64 {
+	h := binary.LittleEndian.Uint64(a[:8])*0xff51afd7ed558ccd ^ binary.LittleEndian.Uint64(a[8:])
+	h ^= h >> 32
+	return h * 0x9e3779b97f4a7c15
+}

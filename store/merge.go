@@ -1,0 +1,341 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Merging keeps the number of files small, since each costs a query about a
+// millisecond. The policy:
+//
+//   - Segments sealed within the same minute (UTC) are merged once the minute
+//     is over; then those of an hour, then those of a day. Windows nest and
+//     belong to the clock, so nothing about merging has to be remembered.
+//   - A merged segment has at most 4M rows and 128 MB. At 1,000 flows a second
+//     hours are about that big, and days are no longer merged; at 100,000, minutes.
+//     A row is thus rewritten three times at low rates and once at high ones.
+//   - Small parts are re-encoded by DuckDB, which makes big row groups of
+//     them. Parts with big row groups are joined by copying their pages:
+//     that costs no more than reading and writing the file. So re-encoding,
+//     at roughly a CPU-second per million rows, happens only where there are few.
+//
+// A merge puts its verified, synced result in place first and deletes the
+// parts after; readers and restarts prefer whoever covers whom.
+var windows = []time.Duration{time.Minute, time.Hour, 24 * time.Hour}
+
+const (
+	mergeRows  = 4 << 20
+	mergeBytes = 128 << 20
+
+	// grace lets a window's last batch reach the disk.
+	grace = 3 * time.Second
+
+	// Parts with row groups this big, on average, gain nothing by re-encoding.
+	bigGroup = 50_000
+
+	// DuckDB's share. One thread: sealing needs the other processor.
+	mergeMemory = "384MB"
+
+	spillDir = "merge"
+)
+
+// plan returns the first run of segments to merge, nil when there is none.
+// Segments are by seal time.
+func plan(segments []Segment, now time.Time) []Segment {
+	for _, window := range windows {
+		var run []Segment
+		var rows, bytes int64
+		for _, s := range segments {
+			in := len(run) > 0 && s.SealedFirst.Truncate(window).Equal(run[0].SealedFirst.Truncate(window))
+			if in && rows+s.Rows <= mergeRows && bytes+s.Bytes <= mergeBytes {
+				run, rows, bytes = append(run, s), rows+s.Rows, bytes+s.Bytes
+				continue
+			}
+			if len(run) > 1 {
+				return run
+			}
+			run, rows, bytes = nil, 0, 0
+			if !now.Before(s.SealedFirst.Truncate(window).Add(window + grace)) {
+				run, rows, bytes = append(run, s), s.Rows, s.Bytes
+			}
+		}
+		if len(run) > 1 {
+			return run
+		}
+	}
+	return nil
+}
+
+// merger is the DuckDB that re-encodes, opened when first needed.
+type merger struct {
+	db     *sql.DB
+	paused time.Time // no merges before, after one failed
+}
+
+func (m *merger) open(tmp string) error {
+	if m.db != nil {
+		return nil
+	}
+	options := url.Values{
+		"memory_limit":                 {mergeMemory},
+		"threads":                      {"1"},
+		"temp_directory":               {filepath.Join(tmp, spillDir)},
+		"enable_external_file_cache":   {"false"},
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+	}
+	connector, err := duckdb.NewConnector("?"+options.Encode(), func(conn driver.ExecerContext) error {
+		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'", nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.db = sql.OpenDB(connector)
+	return nil
+}
+
+func (m *merger) close() error {
+	if m.db == nil {
+		return nil
+	}
+	return m.db.Close()
+}
+
+// maintain merges and retains until ctx ends.
+func (s *Store) maintain(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		if err := s.retain(time.Now()); err != nil {
+			s.maintenanceFailed("retain", err)
+		}
+		merged := false
+		if run := plan(s.manifest(), time.Now()); run != nil && time.Now().After(s.merger.paused) {
+			if err := s.merge(ctx, run); err != nil {
+				s.merger.paused = time.Now().Add(time.Minute)
+				if ctx.Err() == nil {
+					s.maintenanceFailed("merge", err)
+				}
+			} else {
+				merged = true
+			}
+		}
+		if merged {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Store) maintenanceFailed(task string, err error) {
+	s.metrics.errors.WithLabelValues(task).Inc()
+	s.log.Warn("cannot "+task+" segments: they stay as they are, and it is tried again", "error", err, "help", advice(err))
+}
+
+// merge replaces the segments of run, or those of them that can be read, by one.
+func (s *Store) merge(ctx context.Context, run []Segment) error {
+	begin := time.Now()
+	inputs, run, err := s.openInputs(run)
+	defer func() {
+		for _, in := range inputs {
+			in.file.Close()
+		}
+	}()
+	if err != nil || len(run) < 2 {
+		return err
+	}
+	merged := Segment{SealedFirst: run[0].SealedFirst, SealedLast: run[len(run)-1].SealedLast, Start: run[0].Start, End: run[0].End}
+	groups, same := 0, true
+	for i, in := range inputs {
+		groups += len(in.meta.RowGroups)
+		same = same && current(in.meta.Schema)
+		merged.Rows += in.meta.NumRows
+		if run[i].Start.Before(merged.Start) {
+			merged.Start = run[i].Start
+		}
+		if run[i].End.After(merged.End) {
+			merged.End = run[i].End
+		}
+	}
+	merged.Path = merged.path(s.cfg.Dir)
+	temporary := filepath.Join(s.cfg.Dir, "tmp", filepath.Base(merged.Path))
+	defer os.Remove(temporary) // gone by then, unless something failed
+
+	how := "reencode"
+	if same && merged.Rows/int64(max(groups, 1)) >= bigGroup {
+		how = "join"
+		err = join(temporary, inputs)
+	} else {
+		err = s.reencode(ctx, temporary, inputs)
+		if err != nil && ctx.Err() == nil {
+			if aside := s.setAsideUnreadable(ctx, run); aside > 0 {
+				return nil // without them it is another merge
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("merge %d segments into %s: %w", len(run), temporary, err)
+	}
+	if merged.Bytes, err = checkMerged(temporary, merged.Rows); err != nil {
+		return err
+	}
+	if err := place(temporary, merged.Path); err != nil {
+		return fmt.Errorf("place merged segment: %w", err)
+	}
+	s.replace(run, merged)
+	var errs []error
+	for _, part := range run {
+		if err := os.Remove(part.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err) // covered: no reader counts it, the next start deletes it
+		}
+	}
+	s.metrics.mergeSeconds.WithLabelValues(how).Observe(time.Since(begin).Seconds())
+	s.metrics.mergedRows.Add(float64(merged.Rows))
+	s.log.Debug("segments merged", "how", how, "segments", len(run), "flows", merged.Rows, "bytes", merged.Bytes, "took", time.Since(begin))
+	return errors.Join(errs...)
+}
+
+// openInputs opens a run. Segments that are gone are forgotten, damaged ones
+// set aside; it returns what is left.
+func (s *Store) openInputs(run []Segment) (inputs []input, left []Segment, err error) {
+	for _, segment := range run {
+		f, err := os.Open(segment.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("a segment is gone: someone else deleted it", "segment", segment.Path)
+			s.replace([]Segment{segment})
+			continue
+		}
+		if err != nil {
+			return inputs, nil, err
+		}
+		in := input{file: f}
+		in.meta, in.end, err = readFooter(f)
+		if err == nil {
+			err = in.verify()
+		}
+		if err != nil {
+			f.Close()
+			if err := s.setAside(segment, err); err != nil {
+				return inputs, nil, err
+			}
+			continue
+		}
+		inputs, left = append(inputs, in), append(left, segment)
+	}
+	return inputs, left, nil
+}
+
+// setAside moves a damaged segment out of every reader's way.
+func (s *Store) setAside(segment Segment, cause error) error {
+	dir := filepath.Join(s.cfg.Dir, "damaged")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	to := filepath.Join(dir, filepath.Base(segment.Path))
+	if err := os.Rename(segment.Path, to); err != nil {
+		return err
+	}
+	s.replace([]Segment{segment})
+	s.metrics.damaged.Inc()
+	s.log.Error("a segment is damaged and was set aside: its flows are missing from now on; check the disk",
+		"segment", to, "flows", segment.Rows, "error", cause)
+	return nil
+}
+
+// setAsideUnreadable finds the segments of a run that DuckDB cannot read.
+func (s *Store) setAsideUnreadable(ctx context.Context, run []Segment) (aside int) {
+	for _, segment := range run {
+		var rows int64
+		err := s.merger.db.QueryRowContext(ctx, "SELECT count(DISTINCT hash(t)) FROM read_parquet("+quote(segment.Path)+", hive_partitioning = false) t").Scan(&rows)
+		var problem *duckdb.Error
+		if err == nil || ctx.Err() != nil || !errors.As(err, &problem) || problem.Type == duckdb.ErrorTypeOutOfMemory {
+			continue
+		}
+		if s.setAside(segment, err) == nil {
+			aside++
+		}
+	}
+	return aside
+}
+
+// reencode merges through DuckDB, which keeps the types of all columns.
+// Columns that a part is older than become null; columns of a newer version
+// are kept.
+func (s *Store) reencode(ctx context.Context, path string, inputs []input) error {
+	if err := s.merger.open(filepath.Join(s.cfg.Dir, "tmp")); err != nil {
+		return err
+	}
+	paths := make([]string, len(inputs))
+	for i, in := range inputs {
+		paths[i] = quote(in.file.Name())
+	}
+	columns := make([]string, flow.NumColumns)
+	for c := range flow.NumColumns {
+		columns[c] = "NULL::" + duckType[flow.Schema[c].Kind] + ` AS "` + c.String() + `"`
+	}
+	query := "COPY (SELECT " + strings.Join(columns, ", ") + " WHERE false" +
+		" UNION ALL BY NAME SELECT * FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true, hive_partitioning = false))" +
+		" TO " + quote(path) + " (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
+	if _, err := s.merger.db.ExecContext(ctx, query); err != nil {
+		return err
+	}
+	return syncFile(path)
+}
+
+var duckType = [...]string{
+	flow.Uint8:   "UTINYINT",
+	flow.Uint16:  "USMALLINT",
+	flow.Uint32:  "UINTEGER",
+	flow.Uint64:  "UBIGINT",
+	flow.Time:    "TIMESTAMPTZ",
+	flow.Address: "UUID",
+	flow.MAC:     "UBIGINT",
+}
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// checkMerged makes sure of a merge's result before anything is deleted for it.
+func checkMerged(path string, rows int64) (size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	meta, _, err := readFooter(f)
+	if err != nil {
+		return 0, err
+	}
+	if meta.NumRows != rows {
+		return 0, fmt.Errorf("merged segment %s has %d flows instead of %d: the parts stay", path, meta.NumRows, rows)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
