@@ -9,7 +9,7 @@ import (
 // Bounds of reassembly: RFC 791 and RFC 8200 wait about a minute, and the
 // greatest datagram has 64 KiB.
 const (
-	maxAssembling = 256        // datagrams in the making: at most 17 MiB of them
+	maxAssembling = 256            // datagrams in the making: at most 17 MiB of them
 	maxWait       = 60_000_000_000 // ns
 	maxDatagram   = 1<<16 - 1
 )

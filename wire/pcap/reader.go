@@ -353,7 +353,7 @@ func (f *iface) time(count uint64) int64 {
 		}
 	}
 	const most = 1 << 62
-	if high > 0 || low > most || f.shift > most/1e9 || f.shift < -most/1e9 {
+	if high > 0 || low > most || f.shift > most/1_000_000_000 || f.shift < -most/1_000_000_000 {
 		return 0
 	}
 	return int64(low) + f.shift*1e9

@@ -179,4 +179,3 @@ func (u *UDPReader) reassemble(l *packet.Layout, p []byte, src, dst netip.Addr, 
 	}
 	return whole, whole != nil
 }
-
