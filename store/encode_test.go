@@ -1,0 +1,138 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/duckdb/duckdb-go/v2"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+const noon = 1_795_435_200_000 // 2026-11-23T12:00:00Z
+
+func seeded() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+func duck(t testing.TB) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("duckdb", "?enable_external_file_cache=false&threads=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// fileText is what DuckDB reads from files, as a text a row.
+func fileText(t testing.TB, db *sql.DB, order string, paths ...string) []string {
+	t.Helper()
+	var columns []string
+	for c := range flow.NumColumns {
+		name := `"` + c.String() + `"`
+		if flow.Schema[c].Kind == flow.Time {
+			name = "epoch_us(" + name + ")"
+		}
+		columns = append(columns, "coalesce("+name+"::VARCHAR, '-')")
+	}
+	for i := range paths {
+		paths[i] = quote(paths[i])
+	}
+	rows, err := db.Query("SELECT concat_ws(' ', " + strings.Join(columns, ", ") + ") FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true) " + order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var texts []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	return texts
+}
+
+// batchText is the same of a batch.
+func batchText(b *flow.Batch) []string {
+	texts := make([]string, b.Len())
+	var values [flow.NumColumns]string
+	for i := range texts {
+		for c := range flow.NumColumns {
+			switch {
+			case !b.Present[i].Has(c):
+				values[c] = "-"
+			case flow.Schema[c].Kind == flow.Address:
+				a := b.Addr(c)[i]
+				h := hex.EncodeToString(a[:])
+				values[c] = h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+			case flow.Schema[c].Kind == flow.Time:
+				values[c] = fmt.Sprint(b.Time(c)[i] * 1000)
+			default:
+				values[c] = fmt.Sprint(b.Uint(c, i))
+			}
+		}
+		texts[i] = strings.Join(values[:], " ")
+	}
+	return texts
+}
+
+func TestEncodedFilesReadBackEqual(t *testing.T) {
+	db := duck(t)
+	e := newEncoder()
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	cases := map[string]*flow.Batch{}
+	for _, n := range []int{1, 2, 7, 8, 9, 100, 5000} {
+		b := flow.NewBatch(n)
+		scatter(b, n, noon, seeded())
+		cases[fmt.Sprintf("scatter %d", n)] = b
+	}
+	for _, n := range []int{1, 30_000} {
+		b := flow.NewBatch(n)
+		generate(b, n, noon, seeded())
+		cases[fmt.Sprintf("generate %d", n)] = b
+	}
+	for name, b := range cases {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, e.encode(b), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got, want := fileText(t, db, "", path), batchText(b)
+			if len(got) != len(want) {
+				t.Fatalf("%d rows, want %d", len(got), len(want))
+			}
+			for i := range got {
+				if got[i] != want[i] {
+					t.Fatalf("row %d:\ngot  %s\nwant %s", i, got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			batch := flow.NewBatch(n)
+			generate(batch, n, noon, seeded())
+			e := newEncoder()
+			var size int
+			start := time.Now()
+			for b.Loop() {
+				size = len(e.encode(batch))
+			}
+			b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(b.N)/float64(n), "ns/row")
+			b.ReportMetric(float64(size)/float64(n), "bytes/row")
+		})
+	}
+}
