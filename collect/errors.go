@@ -1,10 +1,15 @@
 package collect
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 )
+
+// ErrVersion is the cause where a datagram's protocol is not one we decode;
+// test with errors.Is. Perhaps it is no flow export at all.
+var ErrVersion = errors.New("not NetFlow 5 or 9, IPFIX or sFlow 5")
 
 // DatagramError says that a datagram, or part of it, could not be used.
 type DatagramError struct {
@@ -33,9 +38,9 @@ func unsupported(version uint32, family string) error {
 	switch {
 	case family == "NetFlow" && (version == 1 || version == 7 || version == 8),
 		family == "sFlow" && (version == 2 || version == 4):
-		return fmt.Errorf("%s version %d is not supported yet: export NetFlow 5 or 9, IPFIX or sFlow 5", family, version)
+		return fmt.Errorf("%s version %d is not supported yet: %w", family, version, ErrVersion)
 	}
-	return fmt.Errorf("unknown version %d: neither NetFlow 5 or 9, IPFIX nor sFlow 5", version)
+	return fmt.Errorf("unknown version %d: %w", version, ErrVersion)
 }
 
 // versionLabel is the metric label of a rejected version.

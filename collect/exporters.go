@@ -2,7 +2,7 @@ package collect
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -88,7 +88,7 @@ func NewExporters(cfg ExporterConfig, log *slog.Logger) *Exporters {
 // joined, what in it was malformed; flows before the fault are in b.
 func (e *Exporters) Decode(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
 	if len(datagram) < 4 {
-		return e.reject(source, versionNone, errors.New("shorter than any version number"))
+		return e.reject(source, versionNone, fmt.Errorf("%d bytes hold no version: %w", len(datagram), ErrVersion))
 	}
 	switch version := binary.BigEndian.Uint16(datagram); version {
 	case 5, 9, 10:

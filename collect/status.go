@@ -71,7 +71,7 @@ func (x *exporter) status() ExporterStatus {
 		Domains:   []DomainStatus{},
 	}
 	if x.netflow != nil {
-		s.Templates = x.netflow.TemplateCount()
+		s.Templates = len(x.netflow.Templates())
 	}
 	for key, d := range x.domains {
 		status := DomainStatus{

@@ -151,6 +151,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 			d.fault(n, "%s: expected a single value", key)
 		} else if err := s.parse(n.Value); err != nil {
 			d.fault(n, "%s: %v", key, err)
+		} else if problem := check(key, v); problem != "" {
+			d.fault(n, "%s: %s", key, problem)
 		}
 		return
 	}

@@ -116,7 +116,7 @@ func (s *Server) failed(kind string, begin time.Time, err error) error {
 // arguments are the command-line form of the scope.
 func (q question) arguments() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, " -t %s-%s", commandTime(q.From), commandTime(q.To))
+	fmt.Fprintf(&b, " -t %s/%s", commandTime(q.From), commandTime(q.To))
 	if q.Raw {
 		b.WriteString(" --raw")
 	}
@@ -284,27 +284,26 @@ func (s *Server) series(ctx context.Context, in *seriesInput) (*seriesOutput, er
 	unit := units[in.Metric]
 	out := &seriesOutput{Series{
 		By: names(q.By), Metric: in.Metric, Unit: unit.name, From: q.From.UTC(), To: q.To.UTC(),
-		Step: int(q.Step / time.Second), Times: []time.Time{}, Series: []Line{},
+		Step: int(q.Step / time.Second), Series: []Line{},
 	}}
-	for t := q.From; t.Before(q.To); t = t.Add(q.Step) {
-		out.Body.Times = append(out.Body.Times, t.UTC())
-	}
 	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", s.DataDir, strings.Join(names(q.By), ","), in.Metric, in.Limit)
 	out.Body.Meta, err = s.ask(ctx, "series", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
 		table, err := s.Engine.Series(ctx, snapshot, q.Request)
 		if err != nil {
 			return query.Stats{}, err
 		}
-		line := func(from *query.SeriesLine) Line {
-			l := Line{Label: from.Label(), Values: from.Rates(query.Order(in.Metric), q.Step), Total: from.Total}
+		line := func(from *query.Series) Line {
+			values := map[string][]uint64{"bytes": from.Bytes, "packets": from.Packets, "flows": from.Flows}[in.Metric]
+			l := Line{Label: from.Label(), Values: table.Rates(values), Total: from.Total}
 			for i := range l.Values {
 				l.Values[i] *= unit.factor
 			}
 			return l
 		}
-		for i := range table.Lines {
-			l := line(&table.Lines[i])
-			l.Key = key(table.KeyMap(&table.Lines[i]))
+		out.Body.Times = table.Times
+		for i := range table.Series {
+			l := line(&table.Series[i])
+			l.Key = key(table.KeyMap(&table.Series[i]))
 			out.Body.Series = append(out.Body.Series, l)
 		}
 		if table.Other != nil {
