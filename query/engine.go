@@ -98,7 +98,7 @@ func definitions() string {
 	b.WriteString(`CREATE MACRO scaled(counter, rate) AS CASE WHEN counter <= 4294967295 THEN counter * rate
 		ELSE least(counter::UHUGEINT * rate, 18446744073709551615)::UBIGINT END;` + "\n")
 	// A sum in 64 bits, at its greatest number when it exceeds them.
-	b.WriteString("CREATE MACRO total(v) AS coalesce(least(sum(v), 18446744073709551615), 0)::UBIGINT;\n")
+	b.WriteString("CREATE MACRO total(v) AS least(coalesce(sum(v), 0), 18446744073709551615)::UBIGINT;\n")
 	// How much of a counter that grows evenly from s to e is there before t.
 	b.WriteString(`CREATE MACRO spread(counter, s, e, t) AS CASE WHEN t <= s THEN 0 WHEN t >= e THEN counter
 		ELSE (counter::HUGEINT * (t - s) // (e - s))::UBIGINT END;` + "\n")

@@ -73,7 +73,7 @@ func New(cfg Config, deps Deps) *Server {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "there is no "+r.URL.Path+"; the API is described at /api/openapi.json")
 	})
-	mux.Handle("GET /", console(deps.Console))
+	mux.Handle("/", console(deps.Console))
 	s.handler = guard(mux)
 	return s
 }

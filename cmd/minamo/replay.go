@@ -68,7 +68,7 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 		fmt.Fprintf(stderr, "minamo replay: --to: expected HOST:PORT, found %q: %v\n", *to, err)
 		return 2
 	}
-	r := replay{file: files[0], target: target.AddrPort(), now: *now, speed: speed, exporters: map[netip.Addr]*replayed{}, stderr: stderr}
+	r := replay{file: files[0], target: netip.AddrPortFrom(target.AddrPort().Addr().Unmap(), uint16(target.Port)), now: *now, speed: speed, exporters: map[netip.Addr]*replayed{}, stderr: stderr}
 	defer r.close()
 	if err := r.run(ctx); err != nil {
 		fmt.Fprintf(stderr, "minamo replay: %s: %v\n", r.file, err)
