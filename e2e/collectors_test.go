@@ -232,15 +232,13 @@ type nfcapd struct {
 	dir  string
 }
 
-// startNfcapd starts nfcapd or sfcapd. Nothing is scaled by a sampling rate.
+// startNfcapd starts nfcapd or sfcapd. Both scale by a sampling rate that an
+// exporter announces: what is compared must not be sampled.
 func startNfcapd(t *testing.T, name string) *nfcapd {
 	t.Helper()
 	need(t, name, "nfdump")
 	n := &nfcapd{port: freePort(t, "udp"), dir: t.TempDir()}
 	args := []string{"-b", "127.0.0.1", "-p", strconv.Itoa(n.port), "-w", n.dir, "-t", "3600", "-B", "8000000"}
-	if name == "nfcapd" {
-		args = append(args, "-s", "-1")
-	}
 	n.process = start(t, name, args...)
 	listening(t, n.process, n.port)
 	return n

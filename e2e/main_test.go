@@ -88,7 +88,7 @@ func fixtures(t *testing.T) string {
 // eventually polls until the condition holds; it fails the test when it never does.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(8 * time.Second)
 	for !condition() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 30 s in vain: %s", what)

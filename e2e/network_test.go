@@ -38,7 +38,8 @@ func freePort(t *testing.T, network string) int {
 // be read and how many datagrams were dropped; bound is false without a socket.
 func udpQueue(t *testing.T, port int) (waiting, drops int, bound bool) {
 	t.Helper()
-	for _, table := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+	// Not /proc/net: that is the main thread's, which may have been lent to a namespace.
+	for _, table := range []string{"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
 			continue // no IPv6

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -88,4 +89,16 @@ func (p *process) running() bool {
 	default:
 		return true
 	}
+}
+
+// listens waits until a process has made its control socket.
+func listens(t *testing.T, p *process, socket string) {
+	t.Helper()
+	eventually(t, p.cmd.String()+" makes "+socket, func() bool {
+		if !p.running() {
+			t.Fatalf("%s ended:\n%s", p.cmd, p.output)
+		}
+		info, err := os.Stat(socket)
+		return err == nil && info.Mode()&os.ModeSocket != 0
+	})
 }
