@@ -22,7 +22,6 @@ import (
 // safe for concurrent use.
 type encoder struct {
 	zstd *zstd.Encoder
-	meta format.FileMetaData
 	out  []byte // the file
 
 	numbers index[uint64]
@@ -77,11 +76,13 @@ func (e *encoder) column(b *flow.Batch, c flow.Column, some, all bool, meta *for
 		Type:         physical[flow.Schema[c].Kind].Type.V,
 		PathInSchema: []string{c.String()},
 		NumValues:    int64(b.Len()),
+		Codec:        format.Zstd,
 	}
 	e.page = e.definitionLevels(e.page[:0], b, c, some, all)
 	encoding := format.Plain
 	switch {
 	case !some:
+		meta.Codec = format.Uncompressed // there is nothing but a run
 		meta.Statistics.NullCount = meta.NumValues
 	case flow.Schema[c].Kind == flow.Address:
 		e.addrs.values = gather(e.addrs.values[:0], b.Addr(c), b.Present, c, all, func(a flow.Addr) flow.Addr { return a })
@@ -263,15 +264,18 @@ func (e *encoder) finish(meta *format.ColumnMetaData, dictionary bool, n int, in
 
 // appendPage compresses a page, with its checksum, onto the file.
 func (e *encoder) appendPage(meta *format.ColumnMetaData, page []byte, header format.PageHeader) {
-	meta.Codec = format.Zstd
-	e.packed = e.zstd.EncodeAll(page, e.packed[:0])
+	packed := page
+	if meta.Codec == format.Zstd {
+		e.packed = e.zstd.EncodeAll(page, e.packed[:0])
+		packed = e.packed
+	}
 	header.UncompressedPageSize = int32(len(page))
-	header.CompressedPageSize = int32(len(e.packed))
-	header.CRC = int32(crc32.ChecksumIEEE(e.packed))
+	header.CompressedPageSize = int32(len(packed))
+	header.CRC = int32(crc32.ChecksumIEEE(packed))
 	head := marshal(&header)
-	e.out = append(append(e.out, head...), e.packed...)
+	e.out = append(append(e.out, head...), packed...)
 	meta.TotalUncompressedSize += int64(len(head) + len(page))
-	meta.TotalCompressedSize += int64(len(head) + len(e.packed))
+	meta.TotalCompressedSize += int64(len(head) + len(packed))
 }
 
 // index finds the distinct values of a column and numbers them in the order

@@ -1,0 +1,685 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// open opens a store for a test; the log goes to the returned buffer.
+func open(t testing.TB, cfg Config) (*Store, *logBuffer) {
+	t.Helper()
+	log := &logBuffer{}
+	s, err := Open(cfg, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, log
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// run starts Run and returns what stops it.
+func run(t testing.TB, s *Store) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// eventually waits for what must come.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// numbered returns a batch whose rows carry the numbers from first on, as
+// packets, and start at that many milliseconds after noon.
+func numbered(first, n int) *flow.Batch {
+	b := flow.NewBatch(n)
+	b.Extend(n)
+	for i := range n {
+		b.SetUint(flow.Packets, i, uint64(first+i))
+		b.SetUint(flow.Start, i, uint64(noon+first+i))
+		b.SetUint(flow.End, i, uint64(noon+first+i))
+	}
+	return b
+}
+
+func sealOne(t testing.TB, s *Store, b *flow.Batch) {
+	t.Helper()
+	if err := s.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sealAll(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// census counts the rows and the distinct rows that a reader sees now.
+func census(t testing.TB, db *sql.DB, dir string) (rows, distinct int64) {
+	t.Helper()
+	snapshot, err := Pin(dir, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	if snapshot.Damaged() > 0 {
+		t.Errorf("%d damaged segments", snapshot.Damaged())
+	}
+	rows, distinct = count(t, db, snapshot.Paths())
+	if rows != snapshot.Rows() {
+		t.Errorf("names promise %d rows, files hold %d", snapshot.Rows(), rows)
+	}
+	return rows, distinct
+}
+
+func count(t testing.TB, db *sql.DB, paths []string) (rows, distinct int64) {
+	t.Helper()
+	if len(paths) == 0 {
+		return 0, 0
+	}
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = quote(p)
+	}
+	err := db.QueryRow("SELECT count(*), count(DISTINCT packets) FROM read_parquet(["+strings.Join(quoted, ", ")+"], union_by_name = true)").Scan(&rows, &distinct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows, distinct
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir, Seal: 20 * time.Millisecond, SealRows: 1000})
+	stop := run(t, s)
+	want := []string{}
+	for i := range 10 {
+		b := flow.NewBatch(1)
+		scatter(b, 777, noon+int64(i), seeded())
+		want = append(want, batchText(b)...)
+		if err := s.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "everything sealed", func() bool { return s.Stats().UnsealedRows == 0 })
+	stats := s.Stats()
+	if stats.Rows != 7770 || stats.Segments < 8 || stats.Oldest.UnixMilli() < noon-100_000 || stats.Newest.UnixMilli() > noon+9 || stats.LostRows != 0 {
+		t.Errorf("stats %+v", stats)
+	}
+	b := numbered(0, 5)
+	want = append(want, batchText(b)...)
+	if err := s.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	stop() // seals the rest
+	snapshot, err := Pin(dir, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	got := fileText(t, duck(t), "", slices.Clone(snapshot.Paths())...)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d rows read, %d written, or not the same", len(got), len(want))
+	}
+	s.Close()
+	if err := s.Write(b); !errors.Is(err, errClosed) {
+		t.Errorf("write after close: %v", err)
+	}
+}
+
+func TestMergesKeepRowsAndTypes(t *testing.T) {
+	for _, how := range []string{"reencode", "join"} {
+		t.Run(how, func(t *testing.T) {
+			dir := t.TempDir()
+			s, log := open(t, Config{Dir: dir})
+			rows := 300
+			if how == "join" {
+				rows = bigGroup
+			}
+			rng := seeded()
+			for i := range 3 {
+				b := flow.NewBatch(1)
+				generate(b, rows, noon+int64(i), rng)
+				scatter(b, rows/300, noon, rng)
+				sealOne(t, s, b)
+			}
+			db := duck(t)
+			before := s.manifest()
+			var paths []string
+			for _, segment := range before {
+				paths = append(paths, segment.Path)
+			}
+			want, fresh := fileText(t, db, "ORDER BY ALL", slices.Clone(paths)...), columnTypes(t, db, paths[0])
+			if err := s.merge(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			after, err := Segments(dir)
+			if err != nil || len(after) != 1 || !slices.Equal(after, s.manifest()) {
+				t.Fatalf("after the merge: %v, %v; manifest %v", after, err, s.manifest())
+			}
+			if got := columnTypes(t, db, after[0].Path); got != fresh {
+				t.Errorf("types changed:\nfresh\n%s\nmerged\n%s", fresh, got)
+			}
+			for _, must := range []string{"src_addr FIXED_LEN_BYTE_ARRAY 16 OPTIONAL UUIDType", "start INT64 0 OPTIONAL TIMESTAMP_MICROS", "protocol INT32 0 OPTIONAL UINT_8", "bytes INT64 0 OPTIONAL UINT_64"} {
+				if !strings.Contains(fresh, must) {
+					t.Errorf("no %q in\n%s", must, fresh)
+				}
+			}
+			if got := fileText(t, db, "ORDER BY ALL", after[0].Path); !slices.Equal(got, want) {
+				t.Errorf("%d rows after the merge, %d before, or not the same", len(got), len(want))
+			}
+			if !strings.Contains(log.String(), "how="+how) {
+				t.Errorf("merged otherwise: %s", log)
+			}
+			// What the merge made can be merged on, by pages too.
+			sealOne(t, s, numbered(0, 2*bigGroup))
+			if err := s.merge(t.Context(), s.manifest()); err != nil {
+				t.Fatal(err)
+			}
+			if rows, _ := census(t, db, dir); rows != int64(len(want)+2*bigGroup) {
+				t.Errorf("%d rows after the second merge", rows)
+			}
+		})
+	}
+}
+
+// columnTypes is the schema of a file, in short.
+func columnTypes(t testing.TB, db *sql.DB, path string) string {
+	t.Helper()
+	var text string
+	err := db.QueryRow("SELECT string_agg(concat_ws(' ', name, type, coalesce(type_length, '0'), repetition_type, coalesce(converted_type, regexp_extract(logical_type, '[A-Za-z]+'))), chr(10)) FROM parquet_schema(" + quote(path) + ") WHERE type IS NOT NULL").Scan(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	sealOne(t, s, numbered(0, 10))
+	sealOne(t, s, numbered(10, 10))
+	db := duck(t)
+	old := s.manifest()[0].Path
+	_, err := db.Exec("COPY (SELECT * EXCLUDE (segment_id), 7 AS from_the_future FROM read_parquet(" + quote(old) + ")) TO " + quote(old+".new") + " (FORMAT parquet)")
+	if err == nil {
+		err = os.Rename(old+".new", old)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.merge(t.Context(), s.manifest()); err != nil {
+		t.Fatal(err)
+	}
+	types := columnTypes(t, db, s.manifest()[0].Path)
+	if !strings.Contains(types, "segment_id INT64 0 OPTIONAL UINT_64\nfrom_the_future INT32") {
+		t.Errorf("merged:\n%s", types)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	day := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	make := func(rows int64, from, to time.Duration) Segment {
+		return Segment{SealedFirst: day.Add(from), SealedLast: day.Add(to), Rows: rows, Bytes: rows * 30}
+	}
+	s, m, h := time.Second, time.Minute, time.Hour
+	cases := map[string]struct {
+		segments []Segment
+		now      time.Duration
+		want     []int
+	}{
+		"nothing":                  {nil, h, nil},
+		"the minute is not over":   {[]Segment{make(1, 1*s, 1*s), make(1, 2*s, 2*s)}, 61 * s, nil},
+		"the minute is over":       {[]Segment{make(1, 1*s, 1*s), make(1, 2*s, 2*s)}, 63 * s, []int{0, 1}},
+		"one is not a run":         {[]Segment{make(1, 1*s, 1*s), make(1, 61*s, 61*s)}, 130 * s, nil},
+		"minutes before hours":     {[]Segment{make(1, 0, 59*s), make(1, 1*m, 1*m), make(1, 61*s, 61*s)}, 2 * h, []int{1, 2}},
+		"hours":                    {[]Segment{make(1, 0, 59*s), make(1, 1*m, 61*s)}, h + 3*s, []int{0, 1}},
+		"days":                     {[]Segment{make(1, 0, h-1), make(1, h, 2*h-1)}, 24*h + 3*s, []int{0, 1}},
+		"never across days":        {[]Segment{make(1, 23*h, 24*h-1), make(1, 24*h, 24*h+s)}, 100 * h, nil},
+		"up to the size":           {[]Segment{make(3<<20, 1*s, 1*s), make(1<<20, 2*s, 2*s), make(1, 3*s, 3*s)}, 1 * h, []int{0, 1}},
+		"big ones are left":        {[]Segment{make(3<<20, 1*s, 1*s), make(3<<20, 2*s, 2*s), make(1<<19, 3*s, 3*s)}, 1 * h, []int{1, 2}},
+		"the size parts hours too": {[]Segment{make(3<<20, 0, m-1), make(3<<20, m, 2*m-1)}, 100 * h, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var want []Segment
+			for _, i := range c.want {
+				want = append(want, c.segments[i])
+			}
+			if got := plan(c.segments, day.Add(c.now)); !slices.Equal(got, want) {
+				t.Errorf("got %v\nwant %v", got, want)
+			}
+		})
+	}
+}
+
+func TestInterruptedMergeCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	for i := range 3 {
+		sealOne(t, s, numbered(10*i, 10))
+	}
+	saved := map[string][]byte{}
+	for _, part := range s.manifest() {
+		data, err := os.ReadFile(part.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved[part.Path] = data
+	}
+	if err := s.merge(t.Context(), s.manifest()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	// As if it had been killed before it deleted the parts.
+	for path, data := range saved {
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unfinished := filepath.Join(dir, "tmp", "unfinished.parquet")
+	os.WriteFile(unfinished, []byte("PAR1"), 0o644)
+	db := duck(t)
+	if rows, distinct := census(t, db, dir); rows != 30 || distinct != 30 {
+		t.Errorf("%d rows, %d distinct, beside the parts", rows, distinct)
+	}
+	again, _ := open(t, Config{Dir: dir})
+	if stats := again.Stats(); stats.Segments != 1 || stats.Rows != 30 {
+		t.Errorf("after the restart: %+v", stats)
+	}
+	for path := range saved {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there", path)
+		}
+	}
+	if _, err := os.Stat(unfinished); !os.IsNotExist(err) {
+		t.Error("the unfinished file is still there")
+	}
+}
+
+func TestStampsIncreaseWhateverTheClockDoes(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	now := time.Now()
+	a, b, c := s.nextStamp(now), s.nextStamp(now), s.nextStamp(now.Add(-time.Hour))
+	if !b.After(a) || !c.After(b) {
+		t.Errorf("stamps %v %v %v", a, b, c)
+	}
+	s.stamp = time.Now().Add(time.Hour).UTC().Truncate(time.Millisecond)
+	sealOne(t, s, numbered(0, 1))
+	ahead := s.manifest()[0].SealedLast
+	s.Close()
+	again, _ := open(t, Config{Dir: dir})
+	sealOne(t, again, numbered(1, 1))
+	if got := again.manifest()[1].SealedFirst; !got.After(ahead) {
+		t.Errorf("after a restart %v, before it %v", got, ahead)
+	}
+}
+
+func TestPinPrunesByFlowTime(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	for i := range 4 {
+		sealOne(t, s, numbered(i*1000, 500)) // noon + i seconds, for half a second
+	}
+	at := func(ms int64) time.Time { return time.UnixMilli(noon + ms) }
+	for _, c := range []struct {
+		from, to time.Time
+		rows     int64
+	}{
+		{time.Time{}, time.Time{}, 2000},
+		{at(1000), at(1999), 500},
+		{at(499), at(1000), 1000},
+		{at(500), at(999), 0},
+		{at(1200), time.Time{}, 1500},
+		{time.Time{}, at(1200), 1000},
+	} {
+		snapshot, err := Pin(dir, c.from, c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snapshot.Rows() != c.rows {
+			t.Errorf("from %v to %v: %d rows, want %d", c.from, c.to, snapshot.Rows(), c.rows)
+		}
+		snapshot.Close()
+	}
+}
+
+func TestPinnedFilesOutliveTheirNames(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	db := duck(t)
+	db.SetMaxOpenConns(1)
+	sealOne(t, s, numbered(0, 100))
+	first, err := Pin(dir, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealOne(t, s, numbered(100, 11))
+	if err := s.merge(t.Context(), s.manifest()); err != nil {
+		t.Fatal(err)
+	}
+	if rows, _ := count(t, db, first.Paths()); rows != 100 {
+		t.Errorf("a deleted segment gives %d rows", rows)
+	}
+	// The same descriptor numbers, other files: DuckDB must not mix them up.
+	name := first.Paths()[0]
+	first.Close()
+	second, err := Pin(dir, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if second.Paths()[0] != name {
+		t.Skipf("descriptor not reused: %s, %s", name, second.Paths()[0])
+	}
+	if rows, distinct := count(t, db, second.Paths()); rows != 111 || distinct != 111 {
+		t.Errorf("a reused descriptor gives %d rows, %d distinct", rows, distinct)
+	}
+}
+
+func TestDamagedSegments(t *testing.T) {
+	dir := t.TempDir()
+	s, log := open(t, Config{Dir: dir})
+	for i := range 6 {
+		sealOne(t, s, numbered(10*i, 10))
+	}
+	segments := s.manifest()
+	corrupt := func(i int, change func([]byte) []byte) {
+		data, err := os.ReadFile(segments[i].Path)
+		if err == nil {
+			err = os.WriteFile(segments[i].Path, change(data), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	corrupt(0, func(data []byte) []byte { return nil })
+	corrupt(2, func(data []byte) []byte { return data[:len(data)/2] })
+	snapshot, err := Pin(dir, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	if snapshot.Damaged() != 2 || snapshot.Rows() != 40 {
+		t.Errorf("%d damaged, %d rows", snapshot.Damaged(), snapshot.Rows())
+	}
+	corrupt(4, func(data []byte) []byte { data[220] ^= 1; return data })
+	if err := os.Remove(segments[5].Path); err != nil { // by a person
+		t.Fatal(err)
+	}
+	if err := s.merge(t.Context(), segments); err != nil {
+		t.Fatal(err)
+	}
+	if rows, distinct := census(t, duck(t), dir); rows != 20 || distinct != 20 {
+		t.Errorf("%d rows, %d distinct of the two whole segments", rows, distinct)
+	}
+	aside, _ := os.ReadDir(filepath.Join(dir, "damaged"))
+	if len(aside) != 3 || strings.Count(log.String(), "was set aside") != 3 || s.Stats().Rows != 20 {
+		t.Errorf("%d files set aside; %+v; log:\n%s", len(aside), s.Stats(), log)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir, MaxAge: time.Hour})
+	s.stamp = time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Millisecond)
+	for i := range 3 { // the clock stood still: stamps are one millisecond apart
+		u := &unsealed{batch: numbered(i, 1), stamp: s.stamp.Add(time.Duration(i) * time.Millisecond)}
+		if err := s.seal(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealOne(t, s, numbered(3, 1))
+	sealOne(t, s, numbered(4, 1))
+	if err := s.retain(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if stats := s.Stats(); stats.Rows != 2 {
+		t.Errorf("by age: %+v", stats)
+	}
+	s.cfg.MaxBytes = s.Stats().Bytes - 1
+	if err := s.retain(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := Segments(dir)
+	if err != nil || len(left) != 1 || left[0].Start.UnixMilli() != noon+4 {
+		t.Errorf("by size: %v, %v", left, err)
+	}
+}
+
+func TestSecondServerIsToldWhoHoldsTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir})
+	_, err := Open(Config{Dir: dir}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), fmt.Sprintf("process %d:", os.Getpid())) {
+		t.Errorf("second server: %v", err)
+	}
+	s.Close()
+	open(t, Config{Dir: dir})
+}
+
+func TestUnusableDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	os.WriteFile(file, nil, 0o644)
+	_, err := Open(Config{Dir: file}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "choose another") {
+		t.Errorf("a file as directory: %v", err)
+	}
+	if _, err := Segments(file + ".missing"); err == nil {
+		t.Error("a missing directory is listed")
+	}
+	if _, err := Pin(file+".missing", time.Time{}, time.Time{}); err == nil {
+		t.Error("a missing directory is pinned")
+	}
+	snapshot, err := Pin(t.TempDir(), time.Time{}, time.Time{})
+	if err != nil || len(snapshot.Paths()) != 0 {
+		t.Errorf("an empty directory: %v, %v", snapshot, err)
+	}
+}
+
+// Nothing can be written while a file stands where the temporary directory
+// should be; later it can.
+func TestRowsWaitWhileTheDiskFails(t *testing.T) {
+	dir := t.TempDir()
+	s, log := open(t, Config{Dir: dir, Seal: 10 * time.Millisecond, SealRows: 100, MaxUnsealed: 300})
+	sealOne(t, s, numbered(0, 10))
+	tmp := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.Remove(tmp), os.WriteFile(tmp, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	stop := run(t, s)
+	if err := s.Write(numbered(10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the failure is noticed", func() bool { return s.Healthy() != nil })
+	var lost uint64
+	for i := 11; i < 1011; i++ {
+		if err := s.Write(numbered(i, 1)); errors.Is(err, ErrFull) {
+			lost++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stats := s.Stats()
+	if stats.LostRows != lost || lost == 0 || stats.UnsealedRows+int64(lost) != 1001 || stats.UnsealedRows > 300 {
+		t.Errorf("stats %+v, lost %d", stats, lost)
+	}
+	if err := errors.Join(os.Remove(tmp), os.Mkdir(tmp, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everything sealed", func() bool { return s.Stats().UnsealedRows == 0 && s.Healthy() == nil })
+	stop()
+	want := int64(1011) - int64(lost)
+	if rows, distinct := census(t, duck(t), dir); rows != want || distinct != want {
+		t.Errorf("%d rows, %d distinct, want %d", rows, distinct, want)
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n == 0 || n > 3 || !strings.Contains(log.String(), "help=") {
+		t.Errorf("%d errors logged:\n%s", n, log)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("cannot mount a small disk: %v", err)
+		}
+		t.Skipf("SKIPPED: a full disk needs root to mount one: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	s, log := open(t, Config{Dir: dir, Seal: 10 * time.Millisecond, SealRows: 5000, MaxUnsealed: 20_000})
+	stop := run(t, s)
+	rng, written := seeded(), 0
+	for s.Healthy() == nil {
+		b := flow.NewBatch(1)
+		generate(b, 5000, noon, rng)
+		if s.Write(b) == nil {
+			written += 5000
+		}
+	}
+	sealed := s.Stats().Rows
+	db := duck(t)
+	if rows, _ := census(t, db, dir); rows < sealed {
+		t.Errorf("%d rows of %d survive on the full disk", rows, sealed)
+	}
+	if !strings.Contains(log.String(), "free space on the disk") {
+		t.Errorf("no advice:\n%s", log)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everything sealed", func() bool { return s.Stats().UnsealedRows == 0 })
+	stop()
+	stats := s.Stats()
+	if rows, _ := census(t, db, dir); rows != stats.Rows || rows < int64(written) {
+		t.Errorf("%d rows, want %d and at least %d", rows, stats.Rows, written)
+	}
+	s.Close()
+}
+
+// Writers, seals, merges and readers at once: what is sealed is seen, once.
+func TestReadersAlwaysSeeEachSealedRowOnce(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Config{Dir: dir, Seal: 5 * time.Millisecond, SealRows: 2000})
+	stop := run(t, s)
+	var next atomic.Int64
+	finished := make(chan struct{})
+	var workers, readers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			for range 150 {
+				if err := s.Write(numbered(int(next.Add(20))-20, 20)); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	merged := 0
+	readers.Go(func() {
+		merged = mergeEagerly(s, func(err error) { t.Error(err) }, finished)
+	})
+	db := duck(t)
+	readers.Go(func() {
+		for {
+			least := s.Stats().Rows
+			rows, distinct := census(t, db, dir)
+			if rows < least || rows != distinct {
+				t.Errorf("%d rows, %d distinct, at least %d were sealed", rows, distinct, least)
+			}
+			segments, err := Segments(dir)
+			if err != nil {
+				t.Error(err)
+			}
+			var named int64
+			for _, segment := range segments {
+				named += segment.Rows
+			}
+			if named < least {
+				t.Errorf("%d rows listed, at least %d were sealed", named, least)
+			}
+			select {
+			case <-finished:
+				return
+			default:
+			}
+		}
+	})
+	workers.Wait()
+	close(finished)
+	readers.Wait()
+	stop()
+	if rows, distinct := census(t, db, dir); rows != 6000 || distinct != 6000 {
+		t.Errorf("%d rows, %d distinct in the end", rows, distinct)
+	}
+	if merged == 0 {
+		t.Error("nothing was merged")
+	}
+}
+
+// mergeEagerly merges whatever there is, much more often than the policy does.
+func mergeEagerly(s *Store, failed func(error), finished <-chan struct{}) (merges int) {
+	for {
+		if all := s.manifest(); len(all) > 3 && sameDay(all[:4]) {
+			if err := s.merge(context.Background(), all[:4]); err != nil {
+				failed(err)
+			}
+			merges++
+		}
+		select {
+		case <-finished:
+			return merges
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func sameDay(segments []Segment) bool {
+	return filepath.Dir(segments[0].Path) == filepath.Dir(segments[len(segments)-1].Path)
+}
