@@ -20,6 +20,23 @@ const (
 	extendedNATPort = 1020
 )
 
+// fixedSize is the size of a format's records if they all have the same, else 0.
+func fixedSize(format uint32) uint32 {
+	switch format {
+	case ethernetHeader:
+		return 24
+	case ip4Header:
+		return 32
+	case ip6Header:
+		return 56
+	case extendedSwitch:
+		return 16
+	case extendedNATPort:
+		return 8
+	}
+	return 0
+}
+
 // sampled is what a sample's records say about its packet besides columns.
 // A raw header knows its packet's length best, an Ethernet record least.
 type sampled struct {
@@ -35,9 +52,9 @@ type sampled struct {
 func (m *Message) flowRecords(b *flow.Batch, i int, records []byte, count uint32) {
 	var s sampled
 	for ; count > 0 && len(records) >= 8; count-- {
-		var format uint32
+		format := binary.BigEndian.Uint32(records)
 		var record []byte
-		format, record, records = m.cut(records, RecordTruncated)
+		record, records = m.cut(records, fixedSize(format), RecordTruncated)
 		if format == rawHeader {
 			m.rawHeader(b, i, &s, record)
 		} else {
@@ -158,7 +175,7 @@ func (m *Message) flowRecord(b *flow.Batch, i int, s *sampled, format uint32, re
 	default:
 		m.Problems[RecordSkipped]++
 	}
-	if !d.ok {
+	if !d.ok && fixedSize(format) == 0 { // else cut has counted it
 		m.Problems[RecordShort]++
 	}
 }

@@ -72,9 +72,9 @@ func (m *Message) decode(b *flow.Batch, samples []byte, count uint32, received i
 	}
 	row := m.First
 	for ; count > 0 && len(samples) >= 8; count-- {
-		var format uint32
+		format := binary.BigEndian.Uint32(samples)
 		var body []byte
-		format, body, samples = m.cut(samples, SampleTruncated)
+		body, samples = m.cut(samples, 0, SampleTruncated)
 		switch format {
 		case flowSample, expandedFlowSample:
 			if m.flowSample(b, row, body, format == expandedFlowSample, received) {
@@ -111,17 +111,21 @@ func flowSamples(samples []byte, count uint32) (n int) {
 	return n
 }
 
-// cut splits a structure (its format, its length, its body, padded to four
-// bytes) off the front of p, which has eight bytes at least. A body that p
-// doesn't hold is clipped, and counted as the given problem.
-func (m *Message) cut(p []byte, truncated Problem) (format uint32, body, rest []byte) {
-	format = binary.BigEndian.Uint32(p)
+// cut splits the body of a structure (its format, its length, its body, padded
+// to four bytes) off the front of p, which has eight bytes at least. A body
+// that p doesn't hold is clipped, and counted as the given problem. One that
+// claims less than its format's fixed size lies: its format shows where it ends.
+func (m *Message) cut(p []byte, fixed uint32, truncated Problem) (body, rest []byte) {
 	size := binary.BigEndian.Uint32(p[4:])
+	if size < fixed {
+		m.Problems[RecordShort]++
+		size = fixed
+	}
 	body, rest = clip(p[8:], size)
 	if uint32(len(body)) < size {
 		m.Problems[truncated]++
 	}
-	return format, body, rest
+	return body, rest
 }
 
 // clip takes size bytes and their padding off the front of p, or what there is.
@@ -236,13 +240,14 @@ func (m *Message) counterSample(body []byte, expanded bool) {
 	}
 	records := d.rest
 	for ; count > 0 && len(records) >= 8; count-- {
-		var format uint32
-		var record []byte
-		format, record, records = m.cut(records, RecordTruncated)
-		if format != 1 {
+		const generic, size = 1, 88
+		if binary.BigEndian.Uint32(records) != generic {
+			_, records = m.cut(records, 0, RecordTruncated)
 			m.Problems[RecordSkipped]++
 			continue
 		}
+		var record []byte
+		record, records = m.cut(records, size, RecordTruncated)
 		d := reader{record, true}
 		c.IfIndex, c.IfType, c.Speed = d.uint32(), d.uint32(), d.uint64()
 		c.Direction, c.Status = d.uint32(), d.uint32()
@@ -254,7 +259,6 @@ func (m *Message) counterSample(body []byte, expanded bool) {
 		c.OutDiscards, c.OutErrors = d.uint32(), d.uint32()
 		c.IsPromiscuous = d.uint32()
 		if !d.ok {
-			m.Problems[RecordShort]++
 			continue
 		}
 		m.Counters = append(m.Counters, c)
