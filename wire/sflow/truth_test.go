@@ -166,15 +166,15 @@ func counterFields(c *Counters) map[string]uint64 {
 
 // oracleSample is a sample as sflowtool shows it.
 type oracleSample struct {
-	Type     string              `json:"sampleType"`
-	Sequence string              `json:"sampleSequenceNo"`
-	Source   string              `json:"sourceId"`
-	Rate     string              `json:"meanSkipCount"`
-	Pool     string              `json:"samplePool"`
-	Drops    string              `json:"dropEvents"`
-	In       string              `json:"inputPort"`
-	Out      string              `json:"outputPort"`
-	Elements []map[string]string `json:"elements"`
+	Type     string           `json:"sampleType"`
+	Sequence string           `json:"sampleSequenceNo"`
+	Source   string           `json:"sourceId"`
+	Rate     string           `json:"meanSkipCount"`
+	Pool     string           `json:"samplePool"`
+	Drops    string           `json:"dropEvents"`
+	In       string           `json:"inputPort"`
+	Out      string           `json:"outputPort"`
+	Elements []map[string]any `json:"elements"`
 }
 
 func TestAgreesWithSflowtool(t *testing.T) {
@@ -272,7 +272,7 @@ func (c *checker) samples(where string, d *decoded, samples []oracleSample) {
 			fields := map[string]string{}
 			for _, e := range o.Elements {
 				for name, v := range e {
-					fields[name] = v
+					fields[name], _ = v.(string)
 				}
 			}
 			for name, v := range fields {
@@ -303,7 +303,7 @@ func (c *checker) samples(where string, d *decoded, samples []oracleSample) {
 				c.compare(where, "source", fmt.Sprintf("%d:%d", k.Source.Class, k.Source.Index), o.Source)
 				c.compare(where, "sequence", fmt.Sprint(k.Sequence), o.Sequence)
 				for name, v := range counterFields(k) {
-					c.compare(where, name, fmt.Sprint(v), e[name])
+					c.compare(where, name, fmt.Sprint(v), fmt.Sprint(e[name]))
 				}
 			}
 		}
