@@ -42,7 +42,7 @@ type element struct {
 	id      uint16
 	to      target
 	as      conversion
-	v6      bool // counts for IPv6 packets only: its IPv4 twin may stand beside it
+	twin    bool // counts where another element for the same column gives nothing: the IPv6 one of a pair, the UDP port beside the TCP port
 	ordinal int  // place in the table: the lower one wins where two feed a column
 }
 
@@ -95,49 +95,49 @@ var elements = [...]element{
 	{id: 48, to: flow.SamplerID},    // samplerId
 	{id: 302, to: flow.SamplerID},   // selectorId
 
-	{id: 60, to: ipVersion},                              // ipVersion
-	{id: 8, to: flow.SrcAddr, as: asAddr4},               // sourceIPv4Address
-	{id: 27, to: flow.SrcAddr, as: asAddr6, v6: true},    // sourceIPv6Address
-	{id: 44, to: flow.SrcAddr, as: asAddr4},              // sourceIPv4Prefix
-	{id: 170, to: flow.SrcAddr, as: asAddr6, v6: true},   // sourceIPv6Prefix
-	{id: 12, to: flow.DstAddr, as: asAddr4},              // destinationIPv4Address
-	{id: 28, to: flow.DstAddr, as: asAddr6, v6: true},    // destinationIPv6Address
-	{id: 45, to: flow.DstAddr, as: asAddr4},              // destinationIPv4Prefix
-	{id: 169, to: flow.DstAddr, as: asAddr6, v6: true},   // destinationIPv6Prefix
-	{id: 15, to: flow.NextHop, as: asAddr4},              // ipNextHopIPv4Address
-	{id: 62, to: flow.NextHop, as: asAddr6, v6: true},    // ipNextHopIPv6Address
-	{id: 18, to: flow.BGPNextHop, as: asAddr4},           // bgpNextHopIPv4Address
-	{id: 63, to: flow.BGPNextHop, as: asAddr6, v6: true}, // bgpNextHopIPv6Address
+	{id: 60, to: ipVersion},                                // ipVersion
+	{id: 8, to: flow.SrcAddr, as: asAddr4},                 // sourceIPv4Address
+	{id: 27, to: flow.SrcAddr, as: asAddr6, twin: true},    // sourceIPv6Address
+	{id: 44, to: flow.SrcAddr, as: asAddr4},                // sourceIPv4Prefix
+	{id: 170, to: flow.SrcAddr, as: asAddr6, twin: true},   // sourceIPv6Prefix
+	{id: 12, to: flow.DstAddr, as: asAddr4},                // destinationIPv4Address
+	{id: 28, to: flow.DstAddr, as: asAddr6, twin: true},    // destinationIPv6Address
+	{id: 45, to: flow.DstAddr, as: asAddr4},                // destinationIPv4Prefix
+	{id: 169, to: flow.DstAddr, as: asAddr6, twin: true},   // destinationIPv6Prefix
+	{id: 15, to: flow.NextHop, as: asAddr4},                // ipNextHopIPv4Address
+	{id: 62, to: flow.NextHop, as: asAddr6, twin: true},    // ipNextHopIPv6Address
+	{id: 18, to: flow.BGPNextHop, as: asAddr4},             // bgpNextHopIPv4Address
+	{id: 63, to: flow.BGPNextHop, as: asAddr6, twin: true}, // bgpNextHopIPv6Address
 
-	{id: 4, to: flow.Protocol},             // protocolIdentifier
-	{id: 193, to: flow.Protocol},           // nextHeaderIPv6
-	{id: 7, to: flow.SrcPort},              // sourceTransportPort
-	{id: 182, to: flow.SrcPort},            // tcpSourcePort
-	{id: 180, to: flow.SrcPort},            // udpSourcePort
-	{id: 11, to: flow.DstPort},             // destinationTransportPort
-	{id: 183, to: flow.DstPort},            // tcpDestinationPort
-	{id: 181, to: flow.DstPort},            // udpDestinationPort
-	{id: 6, to: flow.TCPFlags},             // tcpControlBits
-	{id: 32, to: icmpTypeCode},             // icmpTypeCodeIPv4
-	{id: 139, to: icmpTypeCode, v6: true},  // icmpTypeCodeIPv6
-	{id: 176, to: flow.ICMPType},           // icmpTypeIPv4
-	{id: 178, to: flow.ICMPType, v6: true}, // icmpTypeIPv6
-	{id: 177, to: flow.ICMPCode},           // icmpCodeIPv4
-	{id: 179, to: flow.ICMPCode, v6: true}, // icmpCodeIPv6
-	{id: 10, to: flow.InIf},                // ingressInterface
-	{id: 252, to: flow.InIf},               // ingressPhysicalInterface
-	{id: 14, to: flow.OutIf},               // egressInterface
-	{id: 253, to: flow.OutIf},              // egressPhysicalInterface
-	{id: 61, to: flow.Direction},           // flowDirection
+	{id: 4, to: flow.Protocol},               // protocolIdentifier
+	{id: 193, to: flow.Protocol},             // nextHeaderIPv6
+	{id: 7, to: flow.SrcPort},                // sourceTransportPort
+	{id: 182, to: flow.SrcPort},              // tcpSourcePort
+	{id: 180, to: flow.SrcPort, twin: true},  // udpSourcePort
+	{id: 11, to: flow.DstPort},               // destinationTransportPort
+	{id: 183, to: flow.DstPort},              // tcpDestinationPort
+	{id: 181, to: flow.DstPort, twin: true},  // udpDestinationPort
+	{id: 6, to: flow.TCPFlags},               // tcpControlBits
+	{id: 32, to: icmpTypeCode},               // icmpTypeCodeIPv4
+	{id: 139, to: icmpTypeCode, twin: true},  // icmpTypeCodeIPv6
+	{id: 176, to: flow.ICMPType},             // icmpTypeIPv4
+	{id: 178, to: flow.ICMPType, twin: true}, // icmpTypeIPv6
+	{id: 177, to: flow.ICMPCode},             // icmpCodeIPv4
+	{id: 179, to: flow.ICMPCode, twin: true}, // icmpCodeIPv6
+	{id: 10, to: flow.InIf},                  // ingressInterface
+	{id: 252, to: flow.InIf},                 // ingressPhysicalInterface
+	{id: 14, to: flow.OutIf},                 // egressInterface
+	{id: 253, to: flow.OutIf},                // egressPhysicalInterface
+	{id: 61, to: flow.Direction},             // flowDirection
 	{id: 89, to: flow.ForwardingStatus},
-	{id: 16, to: flow.SrcAS},             // bgpSourceAsNumber
-	{id: 17, to: flow.DstAS},             // bgpDestinationAsNumber
-	{id: 9, to: flow.SrcMask},            // sourceIPv4PrefixLength
-	{id: 29, to: flow.SrcMask, v6: true}, // sourceIPv6PrefixLength
-	{id: 13, to: flow.DstMask},           // destinationIPv4PrefixLength
-	{id: 30, to: flow.DstMask, v6: true}, // destinationIPv6PrefixLength
-	{id: 234, to: flow.InVRF},            // ingressVRFID
-	{id: 235, to: flow.OutVRF},           // egressVRFID
+	{id: 16, to: flow.SrcAS},               // bgpSourceAsNumber
+	{id: 17, to: flow.DstAS},               // bgpDestinationAsNumber
+	{id: 9, to: flow.SrcMask},              // sourceIPv4PrefixLength
+	{id: 29, to: flow.SrcMask, twin: true}, // sourceIPv6PrefixLength
+	{id: 13, to: flow.DstMask},             // destinationIPv4PrefixLength
+	{id: 30, to: flow.DstMask, twin: true}, // destinationIPv6PrefixLength
+	{id: 234, to: flow.InVRF},              // ingressVRFID
+	{id: 235, to: flow.OutVRF},             // egressVRFID
 
 	{id: 5, to: flow.TOS},                      // ipClassOfService
 	{id: 195, to: flow.TOS, as: asDSCP},        // ipDiffServCodePoint
@@ -161,22 +161,22 @@ var elements = [...]element{
 	{id: 71, to: flow.MPLSLabel2, as: asLabel}, // mplsLabelStackSection2
 	{id: 72, to: flow.MPLSLabel3, as: asLabel}, // mplsLabelStackSection3
 
-	{id: 95, to: flow.ApplicationID},                          // applicationId
-	{id: 136, to: flow.FlowEndReason},                         // flowEndReason
-	{id: 230, to: flow.NATEvent},                              // natEvent
-	{id: 225, to: flow.PostNATSrcAddr, as: asAddr4},           // postNATSourceIPv4Address
-	{id: 281, to: flow.PostNATSrcAddr, as: asAddr6, v6: true}, // postNATSourceIPv6Address
-	{id: 226, to: flow.PostNATDstAddr, as: asAddr4},           // postNATDestinationIPv4Address
-	{id: 282, to: flow.PostNATDstAddr, as: asAddr6, v6: true}, // postNATDestinationIPv6Address
-	{id: 227, to: flow.PostNATSrcPort},                        // postNAPTSourceTransportPort
-	{id: 228, to: flow.PostNATDstPort},                        // postNAPTDestinationTransportPort
-	{id: 233, to: flow.FirewallEvent},                         // firewallEvent
-	{id: 351, to: flow.SegmentID},                             // layer2SegmentId
-	{id: 40001, to: flow.PostNATSrcAddr, as: asAddr4},         // ASA NF_F_XLATE_SRC_ADDR_IPV4
-	{id: 40002, to: flow.PostNATDstAddr, as: asAddr4},         // ASA NF_F_XLATE_DST_ADDR_IPV4
-	{id: 40003, to: flow.PostNATSrcPort},                      // ASA NF_F_XLATE_SRC_PORT
-	{id: 40004, to: flow.PostNATDstPort},                      // ASA NF_F_XLATE_DST_PORT
-	{id: 40005, to: flow.FirewallEvent},                       // ASA NF_F_FW_EVENT
+	{id: 95, to: flow.ApplicationID},                            // applicationId
+	{id: 136, to: flow.FlowEndReason},                           // flowEndReason
+	{id: 230, to: flow.NATEvent},                                // natEvent
+	{id: 225, to: flow.PostNATSrcAddr, as: asAddr4},             // postNATSourceIPv4Address
+	{id: 281, to: flow.PostNATSrcAddr, as: asAddr6, twin: true}, // postNATSourceIPv6Address
+	{id: 226, to: flow.PostNATDstAddr, as: asAddr4},             // postNATDestinationIPv4Address
+	{id: 282, to: flow.PostNATDstAddr, as: asAddr6, twin: true}, // postNATDestinationIPv6Address
+	{id: 227, to: flow.PostNATSrcPort},                          // postNAPTSourceTransportPort
+	{id: 228, to: flow.PostNATDstPort},                          // postNAPTDestinationTransportPort
+	{id: 233, to: flow.FirewallEvent},                           // firewallEvent
+	{id: 351, to: flow.SegmentID},                               // layer2SegmentId
+	{id: 40001, to: flow.PostNATSrcAddr, as: asAddr4},           // ASA NF_F_XLATE_SRC_ADDR_IPV4
+	{id: 40002, to: flow.PostNATDstAddr, as: asAddr4},           // ASA NF_F_XLATE_DST_ADDR_IPV4
+	{id: 40003, to: flow.PostNATSrcPort},                        // ASA NF_F_XLATE_SRC_PORT
+	{id: 40004, to: flow.PostNATDstPort},                        // ASA NF_F_XLATE_DST_PORT
+	{id: 40005, to: flow.FirewallEvent},                         // ASA NF_F_FW_EVENT
 }
 
 // byID finds an element of the table when a template is compiled.

@@ -31,7 +31,7 @@ func (f field) used() bool { return f.length > 0 }
 type op struct {
 	field
 	column flow.Column
-	second bool // the column's IPv6 twin: counts where the first gave nothing
+	second bool // see element.twin
 }
 
 // program is a compiled template.
@@ -111,7 +111,7 @@ func compile(t *Template) *program {
 			continue
 		}
 		twin := 0
-		if e.v6 {
+		if e.twin {
 			twin = 1
 		}
 		if b := &best[e.to][twin]; !b.used() || e.ordinal < b.ordinal {
@@ -155,7 +155,7 @@ func compile(t *Template) *program {
 			p.ops = append(p.ops, op{field: f, column: column, second: twin == 1 && best[column][0].used()})
 		}
 	}
-	p.icmp = p.present.Has(flow.Protocol) && p.present.Has(flow.DstPort) || p.hasICMP()
+	p.icmp = best[flow.Protocol][0].used() && best[flow.DstPort][0].used() || p.hasICMP()
 	return p
 }
 
@@ -420,21 +420,23 @@ func ratio(total, part uint64) uint64 {
 
 // runICMP sets ICMP type and code of the rows that are ICMP: from the elements
 // for them, else from the destination port, where NetFlow devices put them as
-// type × 256 + code.
+// type × 256 + code. Some devices put other things there: what can't be a
+// code of any type is not taken for one.
 func (p *program) runICMP(b *flow.Batch, first int, r *rows) {
-	const icmp4, icmp6 = 1, 58
-	known := p.present.Has(flow.Protocol)
+	const icmp4, icmp6, greatestCode = 1, 58, 15
 	elements := p.hasICMP()
 	protocols, ports := b.U8(flow.Protocol), b.U16(flow.DstPort)
 	for i := range r.n {
 		row := first + i
 		protocol := protocols[row]
-		if known && protocol != icmp4 && protocol != icmp6 {
+		if protocol != icmp4 && protocol != icmp6 && (!elements || b.Present[row].Has(flow.Protocol)) {
 			continue
 		}
 		if !elements {
-			b.SetUint(flow.ICMPType, row, uint64(ports[row]>>8))
-			b.SetUint(flow.ICMPCode, row, uint64(ports[row]&0xff))
+			if code := ports[row] & 0xff; code <= greatestCode {
+				b.SetUint(flow.ICMPType, row, uint64(ports[row]>>8))
+				b.SetUint(flow.ICMPCode, row, uint64(code))
+			}
 			continue
 		}
 		pick := func(twins [2]field) field {

@@ -112,6 +112,9 @@ func (s *Session) define(t *Template, m *Message) {
 	}
 	if len(t.Fields) > s.limits.Fields || s.count >= s.limits.Templates {
 		m.Problems[TemplateRefused]++
+		if d.len() == 0 {
+			delete(s.domains, key)
+		}
 		return
 	}
 	s.domains[key] = d
