@@ -258,13 +258,14 @@ var steps = []time.Duration{
 
 // chooseStep picks the shortest of them that needs few enough buckets.
 func chooseStep(span time.Duration) time.Duration {
+	const most = buckets * 3 / 2
 	for _, step := range steps {
-		if span <= step*buckets*3/2 {
+		if span <= step*most {
 			return step
 		}
 	}
-	days := span / (24 * time.Hour * buckets)
-	return max(days, 1) * 24 * time.Hour
+	const day = 24 * time.Hour
+	return (span + day*most - 1) / (day * most) * day
 }
 
 func (s *Server) series(ctx context.Context, in *seriesInput) (*seriesOutput, error) {

@@ -75,7 +75,10 @@ func (s *Session) ShiftClock(datagram []byte, by int64) (unknown int) {
 // clocks are the absolute times of a record.
 func (p *program) clocks() []field {
 	var list []field
-	for _, f := range []field{p.start, p.end, p.event, p.boot} {
+	if p.boot.used() {
+		list = append(list, field{p.boot.place, asMillis})
+	}
+	for _, f := range []field{p.start, p.end, p.event} {
 		if f.used() && (f.as == asSeconds || f.as == asMillis || f.as == asNTP) {
 			list = append(list, f)
 		}
