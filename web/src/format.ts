@@ -51,7 +51,8 @@ export function percent(part: number, whole: number): string {
 }
 
 export const volumeUnit: Record<Metric, string> = { bytes: 'B', packets: 'packets', flows: 'flows' }
-export const rateUnit: Record<Metric, string> = { bytes: 'bit/s', packets: 'packets/s', flows: 'flows/s' }
+/** The unit of a rate in a row; what is counted per second stands above, in the metric's name. */
+export const rateUnit: Record<Metric, string> = { bytes: 'bit/s', packets: '/s', flows: '/s' }
 
 /** rate turns a volume over some seconds into the metric's rate: bytes become bits. */
 export function rate(metric: Metric, volume: number, seconds: number): number {
