@@ -16,20 +16,20 @@ import "encoding/binary"
 type Link uint16
 
 const (
-	Null     Link = 0   // BSD loopback: four bytes of address family
-	Ethernet Link = 1   // IEEE 802.3
-	PPP      Link = 9   // RFC 1661, with or without the bytes of RFC 1662
-	RawBSD   Link = 12  // Raw, as some systems number it
-	RawOBSD  Link = 14  // Raw, as OpenBSD numbers it
-	PPPHDLC  Link = 50  // PPP in HDLC-like framing, RFC 1662
-	Raw      Link = 101 // IPv4 or IPv6, told apart by the version
-	CiscoHDL Link = 104 // Cisco HDLC
-	Loop     Link = 108 // OpenBSD loopback: as Null
-	SLL      Link = 113 // Linux "cooked" capture
-	MPLS     Link = 219 // label stack first
-	IPv4     Link = 228
-	IPv6     Link = 229
-	SLL2     Link = 276 // Linux "cooked" capture, version 2
+	Null      Link = 0   // BSD loopback: four bytes of address family
+	Ethernet  Link = 1   // IEEE 802.3
+	PPP       Link = 9   // RFC 1661, with or without the bytes of RFC 1662
+	RawBSD    Link = 12  // Raw, as some systems number it
+	RawOBSD   Link = 14  // Raw, as OpenBSD numbers it
+	PPPHDLC   Link = 50  // PPP in HDLC-like framing, RFC 1662
+	Raw       Link = 101 // IPv4 or IPv6, told apart by the version
+	CiscoHDLC Link = 104 // Cisco HDLC
+	Loop      Link = 108 // OpenBSD loopback: as Null
+	SLL       Link = 113 // Linux "cooked" capture
+	MPLS      Link = 219 // label stack first
+	IPv4      Link = 228
+	IPv6      Link = 229
+	SLL2      Link = 276 // Linux "cooked" capture, version 2
 )
 
 // EtherTypes that Locate looks behind.
@@ -92,7 +92,7 @@ type Layout struct {
 // Known tells whether Locate can read packets of this link type.
 func (l Link) Known() bool {
 	switch l {
-	case Null, Ethernet, PPP, RawBSD, RawOBSD, PPPHDLC, Raw, CiscoHDL, Loop, SLL, MPLS, IPv4, IPv6, SLL2:
+	case Null, Ethernet, PPP, RawBSD, RawOBSD, PPPHDLC, Raw, CiscoHDLC, Loop, SLL, MPLS, IPv4, IPv6, SLL2:
 		return true
 	}
 	return false
@@ -121,7 +121,7 @@ func Locate(link Link, p []byte) (l Layout) {
 		}
 	case PPP, PPPHDLC:
 		l.ppp(p, 0)
-	case CiscoHDL:
+	case CiscoHDLC:
 		l.etherType(p, 2)
 	case MPLS:
 		l.mpls(p, 0)
@@ -145,7 +145,8 @@ func (l *Layout) etherType(p []byte, at int) {
 func (l *Layout) behind(p []byte, etherType uint16, at int) {
 	for etherType == etherVLAN || etherType == etherQinQ || etherType == etherOldQinQ {
 		if at+2 > len(p) {
-			break
+			l.Network = len(p)
+			return
 		}
 		if l.Tags == 0 {
 			l.VLAN = at

@@ -1,0 +1,181 @@
+package packet
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+const (
+	ends4 = `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2",`
+	ends6 = `"src_addr":"2001:db8::1","dst_addr":"2001:db8::2",`
+	rest4 = `"tos":184,"ttl":64,"fragment_offset":0,"fragment_id":4660`
+	rest6 = `"tos":40,"ttl":63,"flow_label":703710`
+	ends2 = `"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"`
+)
+
+// cases are packets, with the columns and the length that they give.
+var cases = []struct {
+	name   string
+	link   Link
+	packet []byte
+	length int
+	want   string
+}{
+	{"TCP in Ethernet", Ethernet, ethernet(0x0800, ip4(TCP, 0x4000, nil, tcp(443, 50000, 0x12))), 40,
+		`{` + ends4 + `"protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":18,` + rest4 + `,"ether_type":2048,` + ends2 + `}`},
+	{"padded frame", Ethernet, append(ethernet(0x0800, ip4(UDP, 0, nil, udp(53, 5353))), make([]byte, 18)...), 28,
+		`{` + ends4 + `"protocol":17,"src_port":53,"dst_port":5353,` + rest4 + `,"ether_type":2048,` + ends2 + `}`},
+	{"VLAN", Ethernet, ethernet(0x8100, u16(0x6007, 0x0800), ip4(UDP, 0, nil, udp(53, 5353))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":53,"dst_port":5353,` + rest4 + `,"ether_type":2048,` + ends2 + `,"src_vlan":7}`},
+	{"QinQ: the outer tag", Ethernet, ethernet(0x88a8, u16(100, 0x8100, 7, 0x86dd), ip6(UDP, udp(53, 5353))), 48,
+		`{` + ends6 + `"protocol":17,"src_port":53,"dst_port":5353,` + rest6 + `,"ether_type":34525,` + ends2 + `,"src_vlan":100}`},
+	{"priority tag is no VLAN", Ethernet, ethernet(0x8100, u16(0xe000, 0x0806)), 0,
+		`{"ether_type":2054,` + ends2 + `}`},
+	{"PPPoE", Ethernet, ethernet(0x8864, []byte{0x11, 0, 0, 1, 0, 30, 0, 0x21}, ip4(UDP, 0, nil, udp(1, 2))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `,"ether_type":34916,` + ends2 + `}`},
+	{"four MPLS labels", Ethernet, ethernet(0x8847, label(16, false), label(17, false), label(18, false), label(19, true), ip4(UDP, 0, nil, udp(1, 2))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `,"ether_type":34887,` + ends2 + `,"mpls_label1":16,"mpls_label2":17,"mpls_label3":18}`},
+	{"MPLS alone, IPv6 below", MPLS, join(label(3, true), ip6(UDP, udp(1, 2))), 48,
+		`{` + ends6 + `"protocol":17,"src_port":1,"dst_port":2,` + rest6 + `,"mpls_label1":3}`},
+	{"MPLS pseudowire", MPLS, join(label(99, true), u32(0), macs), 0, `{"mpls_label1":99}`},
+	{"802.3 with SNAP", Ethernet, ethernet(36, []byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 0}, ip4(UDP, 0, nil, udp(1, 2))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `,"ether_type":2048,` + ends2 + `}`},
+	{"802.3 with LLC", Ethernet, ethernet(38, []byte{0x42, 0x42, 3, 0, 0, 0, 0, 0}), 0, `{` + ends2 + `}`},
+	{"IPv4 options", IPv4, ip4(TCP, 0, []byte{7, 3, 4, 0}, tcp(1, 2, 2)), 44,
+		`{` + ends4 + `"protocol":6,"src_port":1,"dst_port":2,"tcp_flags":2,` + rest4 + `}`},
+	{"first fragment", Raw, ip4(UDP, 0x2000, nil, udp(1, 2)), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `}`},
+	{"later fragment has no ports", Raw, ip4(UDP, 0x20b9, nil, udp(1, 2)), 28,
+		`{` + ends4 + `"protocol":17,"tos":184,"ttl":64,"fragment_offset":185,"fragment_id":4660}`},
+	{"ICMP", Raw, ip4(ICMP, 0, nil, []byte{3, 1, 0, 0}), 24,
+		`{` + ends4 + `"protocol":1,"icmp_type":3,"icmp_code":1,` + rest4 + `}`},
+	{"SCTP", Raw, ip4(SCTP, 0, nil, u16(5, 6)), 24,
+		`{` + ends4 + `"protocol":132,"src_port":5,"dst_port":6,` + rest4 + `}`},
+	{"GRE is not entered", Raw, ip4(47, 0, nil, u16(0, 0x800), ip4(UDP, 0, nil, udp(1, 2))), 52,
+		`{` + ends4 + `"protocol":47,` + rest4 + `}`},
+	{"ICMPv6", IPv6, ip6(ICMPv6, []byte{135, 0, 0, 0}), 44,
+		`{` + ends6 + `"protocol":58,"icmp_type":135,"icmp_code":0,` + rest6 + `}`},
+	{"IPv6 extension headers", IPv6, ip6(hopByHop, []byte{routing, 0, 1, 4, 0, 0, 0, 0}, []byte{destOpts, 1}, make([]byte, 14), []byte{authHdr, 0}, make([]byte, 6), []byte{TCP, 4}, make([]byte, 22), tcp(1, 2, 4)), 116,
+		`{` + ends6 + `"protocol":6,"src_port":1,"dst_port":2,"tcp_flags":4,` + rest6 + `}`},
+	{"IPv6 first fragment", IPv6, ip6(fragment, []byte{UDP, 0, 0, 1}, u32(0xdeadbeef), udp(1, 2)), 56,
+		`{` + ends6 + `"protocol":17,"src_port":1,"dst_port":2,"tos":40,"ttl":63,"fragment_offset":0,"fragment_id":3735928559,"flow_label":703710}`},
+	{"IPv6 later fragment", IPv6, ip6(fragment, []byte{UDP, 0, 0, 8}, u32(7), udp(1, 2)), 56,
+		`{` + ends6 + `"protocol":17,"tos":40,"ttl":63,"fragment_offset":1,"fragment_id":7,"flow_label":703710}`},
+	{"IPv6 later fragment amid headers", IPv6, ip6(fragment, []byte{destOpts, 0, 0, 8}, u32(7), udp(1, 2)), 56,
+		`{` + ends6 + `"tos":40,"ttl":63,"fragment_offset":1,"fragment_id":7,"flow_label":703710}`},
+	{"segmentation offload", Raw, append(ip4(TCP, 0, nil, tcp(1, 2, 16))[:2], append([]byte{0, 0}, ip4(TCP, 0, nil, tcp(1, 2, 16))[4:]...)...), 0,
+		`{` + ends4 + `"protocol":6,"src_port":1,"dst_port":2,"tcp_flags":16,` + rest4 + `}`},
+	{"impossible IPv4 header length", Raw, append([]byte{0x41}, ip4(UDP, 0, nil, udp(1, 2))[1:]...), 28,
+		`{` + ends4 + `"protocol":17,` + rest4 + `}`},
+	{"PPP with framing", PPP, join([]byte{0xff, 3, 0, 0x57}, ip6(UDP, udp(1, 2))), 48,
+		`{` + ends6 + `"protocol":17,"src_port":1,"dst_port":2,` + rest6 + `}`},
+	{"Linux cooked", SLL, join(make([]byte, 14), u16(0x0800), ip4(UDP, 0, nil, udp(1, 2))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `,"ether_type":2048}`},
+	{"Linux cooked 2, VLAN", SLL2, join(u16(0x8100), make([]byte, 18), u16(5, 0x86dd), ip6(UDP, udp(1, 2))), 48,
+		`{` + ends6 + `"protocol":17,"src_port":1,"dst_port":2,` + rest6 + `,"ether_type":34525,"src_vlan":5}`},
+	{"loopback", Null, join([]byte{30, 0, 0, 0}, ip6(UDP, udp(1, 2))), 48,
+		`{` + ends6 + `"protocol":17,"src_port":1,"dst_port":2,` + rest6 + `}`},
+	{"Cisco HDLC", CiscoHDLC, join([]byte{0x0f, 0, 8, 0}, ip4(UDP, 0, nil, udp(1, 2))), 28,
+		`{` + ends4 + `"protocol":17,"src_port":1,"dst_port":2,` + rest4 + `,"ether_type":2048}`},
+	{"unknown link type", Link(147), ip4(UDP, 0, nil, udp(1, 2)), 0, `{}`},
+	{"cut inside TCP", Raw, ip4(TCP, 0, nil, tcp(1, 2, 16))[:30], 40,
+		`{` + ends4 + `"protocol":6,"src_port":1,"dst_port":2,` + rest4 + `}`},
+	{"cut inside IPv4", Raw, ip4(TCP, 0, nil, tcp(1, 2, 16))[:16], 40,
+		`{"src_addr":"192.0.2.1","protocol":6,` + rest4 + `}`},
+	{"cut inside IPv6", Raw, ip6(UDP, udp(1, 2))[:30], 48,
+		`{"src_addr":"2001:db8::1","protocol":17,` + rest6 + `}`},
+	{"cut inside a tag", Ethernet, ethernet(0x8100, []byte{0}), 0, `{` + ends2 + `}`},
+	{"cut inside the MAC addresses", Ethernet, macs[:11], 0, `{}`},
+}
+
+func TestParse(t *testing.T) {
+	for _, c := range cases {
+		b := flow.NewBatch(1)
+		b.Extend(1)
+		l := Parse(b, 0, c.link, c.packet)
+		if got := string(b.AppendJSON(nil, 0)); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
+		}
+		if l.Length != c.length {
+			t.Errorf("%s: length %d, want %d", c.name, l.Length, c.length)
+		}
+	}
+}
+
+// FuzzParse checks that headers of any bytes are safe, that nothing is set
+// without being present, and that a header cut off anywhere says nothing that
+// the whole one denies.
+func FuzzParse(f *testing.F) {
+	for _, c := range cases {
+		f.Add(uint16(c.link), c.packet, uint16(len(c.packet)/2))
+	}
+	b := flow.NewBatch(2)
+	f.Fuzz(func(t *testing.T, link uint16, p []byte, cut uint16) {
+		b.Reset()
+		b.Extend(2)
+		l := Parse(b, 0, Link(link), p)
+		for _, at := range []int{l.Network, l.Payload, l.VLAN, l.MPLS, l.FragmentHeader} {
+			if at < 0 || at > len(p) {
+				t.Fatalf("offset %d of %d bytes: %+v", at, len(p), l)
+			}
+		}
+		Parse(b, 1, Link(link), p[:min(int(cut), len(p))])
+		for c := range flow.NumColumns {
+			for i := range 2 {
+				if !b.Present[i].Has(c) && string(b.AppendText(nil, c, i)) != string(zero.AppendText(nil, c, 0)) {
+					t.Errorf("%s of row %d is absent, but not zero", c, i)
+				}
+			}
+			if b.Present[1].Has(c) && (!b.Present[0].Has(c) || string(b.AppendText(nil, c, 0)) != string(b.AppendText(nil, c, 1))) {
+				t.Errorf("%s is %s in %d bytes, %s in all", c, b.AppendText(nil, c, 1), cut, b.AppendText(nil, c, 0))
+			}
+		}
+	})
+}
+
+// zero is a batch of one empty row.
+var zero = func() *flow.Batch {
+	b := flow.NewBatch(1)
+	b.Extend(1)
+	return b
+}()
+
+func TestParseDoesNotAllocate(t *testing.T) {
+	b := flow.NewBatch(1)
+	b.Extend(1)
+	for _, c := range cases {
+		if n := testing.AllocsPerRun(10, func() { Parse(b, 0, c.link, c.packet) }); n != 0 {
+			t.Errorf("%s: %v allocations", c.name, n)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, c := range cases[:4] {
+		b.Run(c.name, func(b *testing.B) {
+			batch := flow.NewBatch(1)
+			batch.Extend(1)
+			b.ReportAllocs()
+			for b.Loop() {
+				Parse(batch, 0, c.link, c.packet)
+			}
+		})
+	}
+}
+
+func ExampleParse() {
+	b := flow.NewBatch(1)
+	row := b.Extend(1)
+	frame := ethernet(0x0800, ip4(UDP, 0, nil, udp(53, 5353)))
+	l := Parse(b, row, Ethernet, frame)
+	b.SetUint(flow.Packets, row, 1)
+	b.SetUint(flow.Bytes, row, uint64(l.Length))
+	os.Stdout.Write(append(b.AppendJSON(nil, row), '\n'))
+	fmt.Println("payload begins at", l.Payload+8)
+	// Output:
+	// {"packets":1,"bytes":28,"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":17,"src_port":53,"dst_port":5353,"tos":184,"ttl":64,"fragment_offset":0,"fragment_id":4660,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}
+	// payload begins at 42
+}
