@@ -39,11 +39,11 @@ func ipfixMessage(domain int, sets ...[]byte) []byte {
 	return join(u16(10, ipfixHeader+len(body)), u32(testExport, 1, domain), body)
 }
 
-// v5Datagram has records whose bytes are all 1.
+// v5Datagram has records whose bytes are all 6, so that they are TCP's.
 func v5Datagram(count int) []byte {
 	b := join(u16(5, count), u32(testUptime, testExport, 0, 1, 0))
 	for len(b) < v5Header+count*v5Record {
-		b = append(b, 1)
+		b = append(b, 6)
 	}
 	return b
 }
@@ -71,8 +71,8 @@ func templateSet(setID, id int, fields []TemplateField) []byte {
 
 func dataSet(id int, records []byte) []byte { return set(id, records) }
 
-// records are n records of which every value is as long as its field and made
-// of ones; those of variable length have five bytes.
+// records are n records of TCP of which every other value is as long as its
+// field and made of ones; those of variable length have five bytes.
 func records(fields []TemplateField, n int) (b []byte) {
 	for range n {
 		for _, f := range fields {
@@ -83,6 +83,9 @@ func records(fields []TemplateField, n int) (b []byte) {
 			}
 			for range length {
 				b = append(b, 1)
+			}
+			if f.Element == 4 {
+				b[len(b)-1] = 6
 			}
 		}
 	}

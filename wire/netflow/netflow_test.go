@@ -174,9 +174,7 @@ func TestVariableLengthIsTheSame(t *testing.T) {
 		}
 		all[i].Length = variable
 		record = append(record, 255, 0, byte(f.Length))
-		for range f.Length {
-			record = append(record, 1)
-		}
+		record = append(record, records([]TemplateField{f}, 1)...)
 	}
 	b, m = decode(t, NewSession(Limits{}), ipfixMessage(7, templateSet(2, 300, all), set(300, record, record, record)))
 	if b.Len() != 3 {

@@ -334,11 +334,14 @@ func load[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 	}
 }
 
+// loadAddr4 writes the IPv4-mapped form as one number behind the eight zeros
+// that stand in a fresh row: several times as fast as byte by byte.
 func loadAddr4(dst []flow.Addr, r *rows, p place) {
-	k := int(p.segment)
+	const mapped = 0xffff << 32
+	data, starts, k, offset := r.data, r.starts, int(p.segment), int(p.offset)
 	for i := range dst {
-		at := int(r.starts[k]) + int(p.offset)
-		dst[i] = flow.AddrFrom4([4]byte(r.data[at : at+4]))
+		at := int(starts[k]) + offset
+		binary.BigEndian.PutUint64(dst[i][8:], mapped|uint64(binary.BigEndian.Uint32(data[at:at+4])))
 		k += r.width
 	}
 }
