@@ -283,6 +283,41 @@ func nfdump(t *testing.T, dir string) ledger {
 	return l
 }
 
+// tshark decodes datagrams of NetFlow v9 or IPFIX: a second opinion where
+// nfdump is known to be wrong.
+func tshark(t *testing.T, datagrams [][]byte) ledger {
+	t.Helper()
+	need(t, "tshark")
+	text := run(t, "tshark", "-r", datagramCapture(t, 4739, datagrams), "-d", "udp.port==4739,cflow", "-T", "fields",
+		"-e", "cflow.srcaddr", "-e", "cflow.dstaddr", "-e", "cflow.protocol", "-e", "cflow.packets", "-e", "cflow.octets",
+		"-E", "occurrence=a", "-E", "aggregator=,", "-E", "separator=|")
+	l := ledger{}
+	for _, line := range strings.Split(text, "\n") {
+		var columns [][]string
+		for _, column := range strings.Split(line, "|") {
+			columns = append(columns, strings.Split(column, ","))
+		}
+		if len(columns) != 5 || columns[0][0] == "" {
+			continue // templates, options
+		}
+		for i := range columns[0] {
+			var n [5]uint64
+			for c := 2; c < 5; c++ {
+				if len(columns[c]) != len(columns[0]) {
+					t.Fatalf("tshark said %q", line)
+				}
+				var err error
+				if n[c], err = strconv.ParseUint(columns[c][i], 10, 64); err != nil {
+					t.Fatalf("tshark said %q", line)
+				}
+			}
+			c := conversation{netip.MustParseAddr(columns[0][i]), netip.MustParseAddr(columns[1][i]), n[2]}
+			l[c] = l[c].plus(totals{1, n[3], n[4]})
+		}
+	}
+	return l
+}
+
 // both runs an exporter against Minamo and nfcapd (or sfcapd) at once, with
 // the same datagrams, and demands equal ledgers. export returns when it has
 // sent all. It returns the data directory of Minamo, which has stopped.

@@ -280,6 +280,9 @@ func traffic(t *testing.T, client, server, address string, transfers ...transfer
 		}
 		chunk := make([]byte, 512)
 		for sent := 0; sent < x.size; {
+			if x.network == "udp" {
+				time.Sleep(time.Millisecond) // a switch in user space is slow
+			}
 			n, err := conn.Write(chunk[:min(len(chunk), x.size-sent)])
 			if err != nil {
 				t.Fatal(err)

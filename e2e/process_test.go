@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,6 +36,19 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
+// starter starts all processes, on one thread that lasts as long as the tests:
+// the kernel ends them with the thread that started them.
+var starter = func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+}()
+
 // start starts a program. Its output is shown when the test fails.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
@@ -46,7 +60,9 @@ func startCmd(t *testing.T, cmd *exec.Cmd) *process {
 	p := &process{cmd: cmd, output: &output{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.output, p.output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	started := make(chan error)
+	starter <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
 		t.Fatalf("starting %s: %v", cmd.Path, err)
 	}
 	go func() {
