@@ -12,7 +12,7 @@ export interface Answer<T> {
   stale: Readonly<Ref<boolean>>
 }
 
-/** One request: what identifies the question, when it is asked for, and how. */
+/** One request: what identifies the question, which asking of it this is, and how to send it. */
 export interface Request<T> {
   identity: string
   time: string

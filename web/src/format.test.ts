@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { digits, exact, moment, niceStep, percent, rate, scaleFor, si } from './format'
+import { digits, exact, moment, niceStep, percent, rate, scaleFor, si, tick } from './format'
 
 describe('si', () => {
   it.each([
@@ -54,6 +54,12 @@ it('finds round steps for an axis', () => {
   expect(niceStep(9.9, 4)).toBe(2.5)
   expect(niceStep(8e9, 4)).toBe(2e9)
   expect(niceStep(1, 4)).toBe(0.25)
+})
+
+it('labels midnight with the day, other times with the clock', () => {
+  expect(tick(new Date(2026, 10, 23))).toBe('11-23')
+  expect(tick(new Date(2026, 10, 23, 0, 5))).toBe('00:05')
+  expect(tick(new Date(2026, 10, 23, 0, 5, 30))).toBe('00:05:30')
 })
 
 it('leaves out the date of today', () => {

@@ -50,7 +50,6 @@ export function percent(part: number, whole: number): string {
   return `${share >= 99.95 ? '100' : share.toFixed(1)} %`
 }
 
-export const volumeUnit: Record<Metric, string> = { bytes: 'B', packets: 'packets', flows: 'flows' }
 /** The unit of a rate in a row; what is counted per second stands above, in the metric's name. */
 export const rateUnit: Record<Metric, string> = { bytes: 'bit/s', packets: '/s', flows: '/s' }
 
@@ -75,6 +74,12 @@ export function clock(t: Date, seconds = true): string {
 }
 
 export const day = (t: Date): string => `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`
+
+/** tick labels a time on an axis: midnight is the day that begins. */
+export function tick(t: Date): string {
+  if (t.getHours() === 0 && t.getMinutes() === 0 && t.getSeconds() === 0) return day(t).slice(5)
+  return clock(t, t.getSeconds() !== 0)
+}
 
 /** moment writes a local date and time, the date only when it isn't today's. */
 export function moment(t: Date, now = new Date()): string {

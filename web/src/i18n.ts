@@ -49,6 +49,7 @@ const en = {
   nowTitle: 'Received in the last {n} s, by all exporters, scaled by sampling rate.',
   inRange: 'in {range}',
   inRangeFiltered: 'in {range}, filtered',
+  volume: 'traffic volume',
   flows: 'flows',
   packets: 'packets',
 
@@ -127,7 +128,7 @@ const en = {
 
   errorUnreachable: 'The server can’t be reached.',
   errorUnreachableDo: 'What is shown may be old. Check that minamo serve runs and that this address is right; the page tries again by itself.',
-  errorFilter: 'The filter can’t be read.',
+  errorQuestion: 'The server did not accept the question.',
   errorServer: 'The server could not answer.',
   errorDo: 'Try a shorter range, or look in the server’s log.',
   errorRetry: 'Try again',
@@ -194,6 +195,7 @@ const ja: Messages = {
   nowTitle: '直近 {n} 秒間に全エクスポーターから受信した量(サンプリングレートで換算)。',
   inRange: '{range}の合計',
   inRangeFiltered: '{range}の合計(フィルター適用)',
+  volume: '通信量',
   flows: 'フロー',
   packets: 'パケット',
 
@@ -272,7 +274,7 @@ const ja: Messages = {
 
   errorUnreachable: 'サーバーに接続できません。',
   errorUnreachableDo: '表示中の内容は古い可能性があります。minamo serve が動いているか、このアドレスが正しいかを確認してください。自動で再接続します。',
-  errorFilter: 'フィルターを解釈できません。',
+  errorQuestion: 'サーバーが問い合わせを受け付けませんでした。',
   errorServer: 'サーバーが応答できませんでした。',
   errorDo: '期間を短くするか、サーバーのログを確認してください。',
   errorRetry: '再試行',

@@ -28,6 +28,9 @@ export const question = computed<Omit<Question, 'limit'> | null>(
     },
 )
 
+/** Counts askings: a fixed range can be asked again too. */
+export const round = ref(0)
+
 const patience = 10_000 // for an answer that costs the server nothing
 let clockOffset = 0
 let timer: ReturnType<typeof setTimeout> | undefined
@@ -47,7 +50,10 @@ async function askStatus(): Promise<void> {
   }
 }
 
-const settle = () => (span.value = resolve(view.value.range, serverNow()))
+function settle(): void {
+  span.value = resolve(view.value.range, serverNow())
+  round.value++
+}
 
 /** refresh asks all again, now. */
 export async function refresh(): Promise<void> {

@@ -1,6 +1,6 @@
 // How the API's keys are called on the page.
 
-import type { Key } from './api'
+import type { Key, Metric } from './api'
 import { t, type Key as Message } from './i18n'
 import type { View } from './state'
 
@@ -13,6 +13,9 @@ export const dimensionNames: Record<View['by'], Message> = {
 }
 
 export const metricNames = { bytes: 'bytes', packets: 'packetsPerSecond', flows: 'flowsPerSecond' } as const satisfies Record<string, Message>
+
+/** volumeName is what a volume of the metric counts. */
+export const volumeName = (metric: Metric): string => (metric === 'bytes' ? 'B' : t(metric))
 
 /** rowName is what a row is called: the server's label, but for keys that are better said here. */
 export function rowName(key: Key, label: string): string {
