@@ -290,6 +290,9 @@ func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b
 		decodeOptions(t, d, h, m)
 		return r.n, whole
 	}
+	if r.n == 0 {
+		return 0, whole
+	}
 	if h.ipfix() && d.boot != 0 {
 		booted := *h
 		booted.uptime, booted.booted = uint32(h.export-d.boot), true
