@@ -18,20 +18,28 @@ import (
 	"github.com/minamo-flow/minamo/wire/pcap"
 )
 
-// fixtures is the directory of recorded exports; the test is skipped where
-// there is none.
+// fixturesDir is the directory of recorded exports.
+func fixturesDir() string {
+	if dir := os.Getenv("MINAMO_FIXTURES"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "..", "shared", "fixtures")
+}
+
+func haveFixtures() bool {
+	_, err := os.Stat(fixturesDir())
+	return err == nil
+}
+
+// fixtures skips the test where there are none, but not in CI.
 func fixtures(t testing.TB) string {
-	dir := os.Getenv("MINAMO_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "fixtures")
-	}
-	if _, err := os.Stat(dir); err != nil {
+	if !haveFixtures() {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("no fixtures: %v; set MINAMO_FIXTURES", err)
+			t.Fatalf("no fixtures in %s; set MINAMO_FIXTURES", fixturesDir())
 		}
-		t.Skipf("SKIPPED, NO FIXTURES: %v; set MINAMO_FIXTURES", err)
+		t.Skipf("SKIPPED, NO FIXTURES in %s; set MINAMO_FIXTURES", fixturesDir())
 	}
-	return dir
+	return fixturesDir()
 }
 
 // fixtureCases returns the captures that hold sFlow.

@@ -1,0 +1,274 @@
+package sflow
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+const (
+	begin = `{"received":"1970-01-01T00:00:01.000Z","export_protocol":"sflow5","observation_domain":7,"start":"1970-01-01T00:00:01.000Z","end":"1970-01-01T00:00:01.000Z","packets":1,`
+	rated = `"sampling_rate":512,"sampling_source":"record",`
+	way   = `"in_if":3,"out_if":4,"direction":"ingress"`
+)
+
+var cases = []struct {
+	name     string
+	datagram []byte
+	rows     []string // without their beginning, which all have in common
+	problems map[Problem]uint32
+}{
+	{"raw header", datagram(sample(raw(1, 1522, 4, frame))), []string{
+		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
+	{"expanded sample", datagram(opaque(expandedFlowSample, u32(11, 0, 70000, 512, 1, 0, 0, 60000, 0, 70000, 1), raw(11, 1518, 18, frame[18:]))), []string{
+		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,"in_if":60000,"out_if":70000,"direction":"egress","tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9}`}, nil},
+	{"not IP: the frame behind its header", datagram(sample(raw(1, 68, 4, join(frame[:12], []byte{8, 6}, make([]byte, 46))))), []string{
+		`"bytes":50,` + rated + way + `,"ether_type":2054,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
+	{"IP cut off before its length", datagram(sample(raw(1, 1522, 4, frame[:20]))), []string{
+		`"bytes":1500,` + rated + way + `,"tos":0,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
+	{"Ethernet and IPv4 records", datagram(sample(opaque(ethernetHeader, u32(118), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x800)),
+		opaque(ip4Header, u32(100, 17), []byte{192, 0, 2, 1, 198, 51, 100, 2}, u32(53, 5353, 0, 184)))), []string{
+		`"bytes":100,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":17,"src_port":53,"dst_port":5353,` + way + `,"tos":184,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
+	{"Ethernet record alone", datagram(sample(opaque(ethernetHeader, u32(118), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x806)))), []string{
+		`"bytes":104,` + rated + way + `,"ether_type":2054,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
+	{"IPv6 record", datagram(sample(opaque(ip6Header, u32(60, 6), addr("2001:db8::1")[4:], addr("2001:db8::2")[4:], u32(1, 2, 16, 0)))), []string{
+		`"bytes":60,` + rated + `"src_addr":"2001:db8::1","dst_addr":"2001:db8::2","protocol":6,"src_port":1,"dst_port":2,"tcp_flags":16,` + way + `,"tos":0}`}, nil},
+	{"switch, router, gateway, NAT", datagram(sample(
+		opaque(extendedSwitch, u32(100, 0, 200, 0)),
+		raw(1, 1522, 4, frame[:18]),
+		opaque(extendedRouter, addr("192.0.2.254"), u32(24, 16)),
+		opaque(extendedGateway, addr("2001:db8::9"), u32(64500, 64501, 64502, 2, 2, 2, 64503, 64504, 1, 1, 4200000000, 1, 0xfde80001, 100)),
+		opaque(extendedNAT, addr("203.0.113.1"), addr("203.0.113.2")),
+		opaque(extendedNATPort, u32(1024, 2048)))), []string{
+		`"bytes":1500,` + rated + way + `,"next_hop":"192.0.2.254","bgp_next_hop":"2001:db8::9","src_as":64501,"dst_as":4200000000,"src_mask":24,"dst_mask":16,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":100,"dst_vlan":200,"post_nat_src_addr":"203.0.113.1","post_nat_dst_addr":"203.0.113.2","post_nat_src_port":1024,"post_nat_dst_port":2048}`}, nil},
+	{"a switch's VLAN 0 does not undo a tag", datagram(sample(raw(1, 1522, 4, frame[:18]), opaque(extendedSwitch, u32(0, 0, 0xffffffff, 0)))), []string{
+		`"bytes":1500,` + rated + way + `,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
+	{"empty AS path", datagram(sample(opaque(extendedGateway, u32(0, 64500, 0, 0, 0, 0, 0)))), []string{
+		`"bytes":0,` + rated + way + `,"src_as":0,"dst_as":0}`}, map[Problem]uint32{HeaderMissing: 1}},
+	{"discarded", datagram(sampleBy(512, 3, 1<<30|258, raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":128}`}, nil},
+	{"several outputs", datagram(sampleBy(512, 9, 2<<30|5, raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + `"in_if":9}`}, nil},
+	{"from the device itself, out by its source", datagram(sampleBy(512, internal, 3, raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + `"in_if":0,"out_if":3,"direction":"egress"}`}, nil},
+	{"unknown interfaces, no rate", datagram(sampleBy(0, 0, 0, raw(11, 40, 0, nil))), []string{
+		`"bytes":40}`}, map[Problem]uint32{SamplingRateZero: 1}},
+	{"unknown records, header protocols and samples", datagram(sample(opaque(4300<<12|1, u32(1)), raw(15, 100, 0, frame), raw(11, 40, 0, nil)), opaque(77, u32(1)), opaque(discardSample, u32(1, 2))), []string{
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{RecordSkipped: 2, SampleUnknown: 1}},
+	{"unpadded record at the end", datagram(opaque(flowSample, u32(11, 3, 512, 1, 0, 3, 4, 1, rawHeader, 17, 11, 40, 0, 1), []byte{0x45})[:65]), []string{
+		`"bytes":40,` + rated + way + `}`}, nil},
+	{"trailing bytes", datagramOf(1, sample(raw(11, 40, 0, nil)), make([]byte, 20)), []string{
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{TrailingBytes: 1}},
+	{"fewer samples than promised", datagramOf(1<<32-1, sample(raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{CountMismatch: 1}},
+	{"a sample longer than its datagram", func() []byte {
+		d := datagram(sample(raw(11, 40, 0, frame[18:])))
+		d[28+6], d[28+7] = 0xff, 0xff
+		return d
+	}(), []string{
+		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9}`}, map[Problem]uint32{SampleTruncated: 1}},
+	{"a sample too short for its header, and a good one", datagram(opaque(flowSample, u32(1, 2)), sample(raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{SampleTruncated: 1}},
+	{"records that lie: too long, understated, one too few, none", datagram(
+		sample(u32(rawHeader, 5000, 11, 44, 0, 4)),
+		sample(u32(extendedSwitch, 6, 5, 0, 6, 0), raw(11, 40, 0, nil)),
+		opaque(flowSample, u32(11, 3, 512, 1, 0, 3, 4, 9), raw(11, 41, 0, nil)),
+		sample(opaque(rawHeader, u32(1, 2))),
+		opaque(flowSample, u32(11, 3, 512, 1, 0, 3, 4, 0), raw(11, 41, 0, nil)),
+		sample(opaque(extendedGateway, addr("192.0.2.1"), u32(1, 2, 3, 1, 2, 1<<30), u32(5)))), []string{
+		`"bytes":44,` + rated + way + `}`,
+		`"bytes":40,` + rated + way + `,"src_vlan":5,"dst_vlan":6}`,
+		`"bytes":41,` + rated + way + `}`,
+		`"bytes":0,` + rated + way + `}`,
+		`"bytes":0,` + rated + way + `}`,
+		`"bytes":0,` + rated + way + `,"bgp_next_hop":"192.0.2.1","src_as":2}`,
+	}, map[Problem]uint32{RecordTruncated: 3, RecordShort: 3, SampleRemainder: 1, HeaderMissing: 3}},
+}
+
+func TestDecode(t *testing.T) {
+	var m Message
+	for _, c := range cases {
+		b := flow.NewBatch(1)
+		b.Extend(2) // rows of others stay as they are
+		if err := Decode(c.datagram, 1000, b, &m); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if m.First != 2 || m.Flows != len(c.rows) || b.Len() != 2+len(c.rows) || len(m.Samples) != m.Flows {
+			t.Errorf("%s: %d rows from %d on, %d samples, want %d rows", c.name, m.Flows, m.First, len(m.Samples), len(c.rows))
+			continue
+		}
+		for i, want := range c.rows {
+			if got := string(b.AppendJSON(nil, 2+i)); got != begin+want {
+				t.Errorf("%s, row %d:\ngot  %s\nwant %s", c.name, i, strings.TrimPrefix(got, begin), want)
+			}
+		}
+		for k := range NumProblems {
+			if m.Problems[k] != c.problems[k] {
+				t.Errorf("%s: %s counted %d times, want %d", c.name, k, m.Problems[k], c.problems[k])
+			}
+		}
+	}
+}
+
+func TestMessage(t *testing.T) {
+	generic := u32(4, 6, 0, 1e9, 1, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 2)
+	d := datagram(sample(), opaque(counterSample, u32(8, 2<<24|4, 2), opaque(2, make([]byte, 52)), opaque(1, generic)),
+		opaque(expandedCounterSample, u32(9, 0, 4, 1), opaque(1, generic[:20])), opaque(counterSample, u32(1)), opaque(discardSample, nil))
+	var m Message
+	b := flow.NewBatch(1)
+	for range 2 { // the second time in the Message's old room
+		if err := Decode(d, 1000, b, &m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := Message{
+		Agent: flow.AddrFrom(netip.MustParseAddr("192.0.2.9")), SubAgent: 7, Sequence: 100, SysUptime: 5000,
+		First: 1, Flows: 1, CounterSamples: 3, Discards: 1,
+		Samples: []Sample{{Source: Source{0, 3}, Sequence: 11, Rate: 512, Pool: 90000, Drops: 2}},
+		Counters: []Counters{{
+			Source: Source{2, 4}, Sequence: 8, IfIndex: 4, IfType: 6, Speed: 1e9, Direction: 1, Status: 3,
+			InOctets: 1<<32 | 2, InUnicast: 3, InMulticast: 4, InBroadcast: 5, InDiscards: 6, InErrors: 7, InUnknown: 8,
+			OutOctets: 9<<32 | 10, OutUnicast: 11, OutMulticast: 12, OutBroadcast: 13, OutDiscards: 14, OutErrors: 15, IsPromiscuous: 2,
+		}},
+	}
+	want.Problems[HeaderMissing] = 1
+	want.Problems[RecordSkipped] = 1
+	want.Problems[RecordShort] = 1
+	want.Problems[RecordTruncated] = 1
+	want.Problems[SampleTruncated] = 1
+	if fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
+		t.Errorf("got  %+v\nwant %+v", m, want)
+	}
+}
+
+func TestUnusableDatagrams(t *testing.T) {
+	for _, c := range []struct {
+		datagram []byte
+		want     error
+	}{
+		{nil, ErrShort},
+		{datagram()[:27], ErrShort},
+		{u32(5, 2, 1, 2, 3), ErrShort},
+		{u32(4, 1, 2, 3, 4, 5, 6), ErrVersion},
+		{u32(5, 3, 2, 3, 4, 5, 6), ErrAgent},
+	} {
+		var m Message
+		b := flow.NewBatch(1)
+		if err := Decode(c.datagram, 0, b, &m); !errors.Is(err, c.want) || b.Len() != 0 {
+			t.Errorf("%x: %v, want %v", c.datagram, err, c.want)
+		}
+	}
+	var m Message
+	if err := Decode(u32(5, 0, 1, 2, 3, 0), 0, flow.NewBatch(1), &m); err != nil || m.Agent != (flow.Addr{}) {
+		t.Errorf("an agent without address: %v, %v", m.Agent, err)
+	}
+}
+
+func TestProblemsHaveNames(t *testing.T) {
+	seen := map[string]bool{}
+	for k := range NumProblems {
+		if k.String() == "" || seen[k.String()] {
+			t.Errorf("problem %d has no name of its own", k)
+		}
+		seen[k.String()] = true
+	}
+}
+
+// FuzzDecode checks that any datagram is safe, that rows and samples stay in
+// step, that other rows are left alone, and that absent values are zero.
+func FuzzDecode(f *testing.F) {
+	for _, c := range cases {
+		f.Add(c.datagram)
+	}
+	f.Add(datagram(opaque(counterSample, u32(8, 4, 1), opaque(1, make([]byte, 88)))))
+	if paths := seeds(f); paths != nil {
+		for _, path := range paths {
+			for _, d := range datagrams(f, path) {
+				f.Add(d)
+			}
+		}
+	}
+	zero := flow.NewBatch(1)
+	zero.Extend(1)
+	var m Message
+	b := flow.NewBatch(4)
+	f.Fuzz(func(t *testing.T, p []byte) {
+		b.Reset()
+		b.Extend(1)
+		err := Decode(p, 1000, b, &m)
+		if m.First != 1 || b.Len() != 1+m.Flows || len(m.Samples) != m.Flows || (err != nil && m.Flows > 0) {
+			t.Fatalf("%d rows, message has %d from %d on and %d samples; %v", b.Len(), m.Flows, m.First, len(m.Samples), err)
+		}
+		if 8*(m.Flows+m.CounterSamples) > len(p) {
+			t.Fatalf("%d samples in %d bytes", m.Flows+m.CounterSamples, len(p))
+		}
+		for c := range flow.NumColumns {
+			want := zero.AppendText(nil, c, 0)
+			for i := range b.Len() {
+				if (i == 0 || !b.Present[i].Has(c)) && !slices.Equal(b.AppendText(nil, c, i), want) {
+					t.Fatalf("%s of row %d is %s", c, i, b.AppendText(nil, c, i))
+				}
+			}
+		}
+	})
+}
+
+// seeds are the fixtures' captures, where there are any.
+func seeds(f *testing.F) []string {
+	if !haveFixtures() {
+		return nil
+	}
+	return fixtureCases(f)
+}
+
+func TestDecodeDoesNotAllocate(t *testing.T) {
+	b := flow.NewBatch(64)
+	var m Message
+	for _, c := range cases {
+		if n := testing.AllocsPerRun(10, func() { b.Reset(); Decode(c.datagram, 1, b, &m) }); n != 0 {
+			t.Errorf("%s: %v allocations", c.name, n)
+		}
+	}
+}
+
+// BenchmarkDecode decodes datagrams of seven samples with raw headers, as they
+// fit 1500 bytes; ns/sample is the figure to look at.
+func BenchmarkDecode(b *testing.B) {
+	header := join(frame, make([]byte, 128-len(frame)))
+	samples := make([][]byte, 7)
+	for i := range samples {
+		samples[i] = sample(raw(1, 1522, 4, header), opaque(extendedSwitch, u32(30, 0, 30, 0)))
+	}
+	d := datagram(samples...)
+	batch := flow.NewBatch(4096)
+	var m Message
+	b.SetBytes(int64(len(d)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if batch.Len() > 4000 {
+			batch.Reset()
+		}
+		Decode(d, 1, batch, &m)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(samples)), "ns/sample")
+}
+
+func ExampleDecode() {
+	d := datagram(sample(raw(11, 1500, 0, frame[18:])))
+	b := flow.NewBatch(64)
+	var m Message
+	if err := Decode(d, 1700000000000, b, &m); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := m.First; i < m.First+m.Flows; i++ {
+		fmt.Println(m.Agent, b.Addr(flow.SrcAddr)[i], "→", b.Addr(flow.DstAddr)[i], b.U64(flow.Bytes)[i], "bytes, 1 in", b.U32(flow.SamplingRate)[i])
+	}
+	// Output: 192.0.2.9 192.0.2.1 → 198.51.100.2 1500 bytes, 1 in 512
+}
