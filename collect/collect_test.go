@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/wire/sflow"
 )
 
 var exporterA = netip.MustParseAddr("192.0.2.1")
@@ -140,6 +141,34 @@ func TestStateOutlivesARestart(t *testing.T) {
 	}
 	if b.Len() != 1 || b.Uint(flow.SamplingRate, 0) != 100 || b.Uint(flow.Packets, 0) != 2 {
 		t.Errorf("after the restart: %d rows", b.Len())
+	}
+}
+
+func TestSamplePoolTellsTheEffectiveRate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		perSample, rate, drops uint32
+		wrong                  bool
+	}{
+		"as claimed":       {100, 100, 0, false},
+		"a little off":     {120, 100, 0, false},
+		"five times more":  {500, 100, 0, true},
+		"five times less":  {20, 100, 0, true},
+		"pool not kept":    {0, 100, 0, false},
+		"samples got lost": {500, 100, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p pools
+			faults := 0
+			for i := range uint32(2 * poolSamples) {
+				s := sflow.Sample{Sequence: 0xffffff00 + i, Rate: tc.rate, Pool: 0xfffffff0 + i*tc.perSample, Drops: i * tc.drops}
+				if p.check(s) != nil {
+					faults++
+				}
+			}
+			if tc.wrong != (faults == 1) {
+				t.Errorf("%d faults", faults)
+			}
+		})
 	}
 }
 

@@ -33,6 +33,10 @@ type Exporters struct {
 	cfg ExporterConfig
 	log *slog.Logger
 
+	// An sFlow datagram is decoded before it is known whose it is: the agent's
+	// address is inside.
+	sflow sync.Pool // of *sflow.Message
+
 	mu      sync.RWMutex
 	byAddr  map[netip.Addr]*exporter
 	evicted uint64 // exporters forgotten to make room
@@ -68,6 +72,7 @@ type domain struct {
 	datagrams, flows uint64
 	sequence         sequence
 	samplers         samplers
+	pools            pools // sFlow
 	clockOffset      int64 // ms, exporter minus collector, of the last datagram; sFlow has no clock
 	lastSeen         int64 // ms
 }
@@ -79,6 +84,7 @@ func NewExporters(cfg ExporterConfig, log *slog.Logger) *Exporters {
 	}
 	e := &Exporters{cfg: cfg, log: log, byAddr: map[netip.Addr]*exporter{}}
 	e.unknown.versions = map[uint32]uint64{}
+	e.sflow.New = func() any { return new(sflow.Message) }
 	return e
 }
 
@@ -143,8 +149,9 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 }
 
 func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
-	var m sflow.Message
-	err := sflow.Decode(datagram, received, b, &m)
+	m := e.sflow.Get().(*sflow.Message)
+	defer e.sflow.Put(m)
+	err := sflow.Decode(datagram, received, b, m)
 	// The agent address names the device; behind a relay the sender does not.
 	if agent := m.Agent.Netip(); m.Agent != (flow.Addr{}) && !agent.IsUnspecified() {
 		source = agent
@@ -163,6 +170,12 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
 	d.sequence.follow(m.Sequence, 1, true, reorderUnits(9))
+	for _, sample := range m.Samples {
+		if err := d.pools.check(sample); err != nil {
+			x.count("sampling_mismatch", 1)
+			e.log.Warn("sampling rate and sample pool do not agree", "exporter", source, "error", err)
+		}
+	}
 	e.finish(b, m.First, m.First+m.Flows, x, d)
 	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
 		k := sflow.Problem(i)

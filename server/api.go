@@ -113,6 +113,7 @@ var problemHelp = map[string]string{
 	"missing_units":       "Sequence numbers are missing: datagrams were lost on the way. The charts show too little.",
 	"template_missing":    "Data came whose template never did: shorten the exporter's template interval.",
 	"template_waiting":    "Data waits for its template: common just after a start.",
+	"sampling_mismatch":   "An sFlow agent samples at another rate than it claims: its volumes are wrong by that factor. See the log.",
 	"template_refused":    "An exporter sent templates beyond the bounds of what is remembered; their data is lost.",
 	"set_remainder":       "Bytes are left behind the records of a set: the exporter's template and data may not agree.",
 	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
