@@ -60,8 +60,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// stateInterval is how often the state file is brought up to date.
-const stateInterval = 30 * time.Second
+// stateInterval is how soon news get into the state file.
+const stateInterval = 2 * time.Second
 
 // Collector receives from sockets. New, then Listen, then Run.
 type Collector struct {
@@ -215,10 +215,11 @@ func (c *Collector) closeSockets() {
 }
 
 func (c *Collector) saveState() {
-	if c.cfg.StateFile == "" {
+	if c.cfg.StateFile == "" || !c.Exporters.news.Swap(false) {
 		return
 	}
 	if err := c.Exporters.save(c.cfg.StateFile); err != nil {
+		c.Exporters.news.Store(true)
 		c.log.Warn("templates could not be kept for the next start", "error", err)
 	}
 }

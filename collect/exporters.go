@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -36,6 +37,8 @@ type Exporters struct {
 	// An sFlow datagram is decoded before it is known whose it is: the agent's
 	// address is inside.
 	sflow sync.Pool // of *sflow.Message
+
+	news atomic.Bool // something that save would write has changed
 
 	mu      sync.RWMutex
 	byAddr  map[netip.Addr]*exporter
@@ -133,11 +136,15 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 	d.lastSeen = received
 	d.clockOffset = m.ExportTime - received
 	d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(m.Version))
+	if m.NewTemplates+m.Withdrawals > 0 {
+		e.news.Store(true)
+	}
 	for _, o := range m.Options {
 		if learnt, err := d.samplers.learn(o); err != nil {
 			x.count("sampling_rejected", 1)
 			e.log.Warn("announced sampling rate is not used", "exporter", source, "domain", m.Domain, "error", err)
 		} else if learnt {
+			e.news.Store(true)
 			e.log.Info("exporter announces sampling", "exporter", source, "domain", m.Domain, "rates", d.samplers.String())
 		}
 	}
