@@ -59,7 +59,10 @@ func startCmd(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, output: &output{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.output, p.output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 	started := make(chan error)
 	starter <- func() { started <- cmd.Start() }
 	if err := <-started; err != nil {
@@ -117,4 +120,13 @@ func listens(t *testing.T, p *process, socket string) {
 		info, err := os.Stat(socket)
 		return err == nil && info.Mode()&os.ModeSocket != 0
 	})
+}
+
+// startAs starts a program as another user.
+func startAs(t *testing.T, uid uint32, name string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return startCmd(t, cmd)
 }
