@@ -121,14 +121,23 @@ func (m membership) appendSQL(dst []byte) []byte {
 	return dst
 }
 
-// maskTest is a test that all bits of mask are set.
+// maskTest is `flags SA`: all bits of the mask are set.
 type maskTest struct {
 	value string // SQL
 	mask  uint64
 }
 
-func (b maskTest) appendSQL(dst []byte) []byte {
-	return fmt.Appendf(dst, "(%s & %d) = %d", b.value, b.mask, b.mask)
+func (m maskTest) appendSQL(dst []byte) []byte {
+	return fmt.Appendf(dst, "(%s & %d) = %d", m.value, m.mask, m.mask)
+}
+
+// anyBit is that any bit of the mask is set. Its negation is what `not flags
+// SA` means: none of them. That is not the complement of `flags SA`, but
+// nfdump's manual teaches `flags S and not flags AFRPU` for a lone SYN.
+type anyBit maskTest
+
+func (a anyBit) appendSQL(dst []byte) []byte {
+	return fmt.Appendf(dst, "(%s & %d) > 0", a.value, a.mask)
 }
 
 // The literals of SQL.

@@ -168,6 +168,9 @@ func (p *parser) factor() (expr, *FilterError) {
 		if err != nil {
 			return nil, err
 		}
+		if flags, ok := of.(maskTest); ok {
+			return negation{anyBit(flags)}, nil
+		}
 		return negation{of}, nil
 	case p.accept("("):
 		inner, err := p.disjunction()

@@ -367,20 +367,21 @@ var forwardOperand = func() operand {
 	})
 }()
 
-// flagsOperand reads TCP flags by their letters, or as a number.
-var flagsOperand = operand{"flags", func(p *parser, values []string, all bool) (expr, *FilterError) {
+// flagsOperand reads TCP flags by their letters, which must all be set, or a
+// number, which must be all the flags.
+var flagsOperand = operand{"flags | number", func(p *parser, values []string, all bool) (expr, *FilterError) {
 	t := p.peek()
-	mask, ok := uint64(0), t.kind == word
-	if ok {
-		if mask, ok = parseNumber(t.text, math.MaxUint16); !ok {
-			mask, ok = parseFlags(t.text)
+	if t.kind == word {
+		if exact, ok := parseNumber(t.text, math.MaxUint16); ok {
+			p.next++
+			return forEach(values, all, func(value string) expr { return comparison{value, "=", uintLiteral(exact)} }), nil
+		}
+		if mask, ok := parseFlags(t.text); ok {
+			p.next++
+			return forEach(values, all, func(value string) expr { return maskTest{value, mask} }), nil
 		}
 	}
-	if !ok {
-		return nil, p.unexpected("TCP flags, any of the letters U A P R S F E C X, or their sum as a number")
-	}
-	p.next++
-	return forEach(values, all, func(value string) expr { return maskTest{value, mask} }), nil
+	return nil, p.unexpected("TCP flags, any of the letters U A P R S F E C X, or their sum as a number")
 }}
 
 func parseFlags(text string) (mask uint64, ok bool) {

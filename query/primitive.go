@@ -103,7 +103,7 @@ var primitives = []primitive{
 		{"dst port", columns(flow.DstPort)},
 	}, number(1<<16 - 1), "Source or destination port."},
 	{[]subject{{"proto|protocol", columns(flow.Protocol)}}, protocolOperand, "IP protocol."},
-	{[]subject{{"flags", columns(flow.TCPFlags)}}, flagsOperand, "TCP flags: all those named were seen, others do not matter. U A P R S F, E (ECE), C (CWR), X for U A P R S F together."},
+	{[]subject{{"flags", columns(flow.TCPFlags)}}, flagsOperand, "TCP flags: all those named were seen, others do not matter; after not, none of them was seen. U A P R S F, E (ECE), C (CWR), X for U A P R S F together. A number means exactly these flags."},
 	{[]subject{{"icmp-type|icmp type", columns(flow.ICMPType)}}, number(1<<8 - 1), "ICMP or ICMPv6 type."},
 	{[]subject{{"icmp-code|icmp code", columns(flow.ICMPCode)}}, number(1<<8 - 1), "ICMP or ICMPv6 code."},
 	{[]subject{
