@@ -1,6 +1,7 @@
 package netflow
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -43,7 +44,7 @@ func BenchmarkV9(b *testing.B) {
 }
 
 func BenchmarkIPFIX(b *testing.B) {
-	fields := append([]TemplateField(nil), usual...)
+	fields := slices.Clone(usual)
 	for i, f := range fields {
 		switch f.Element {
 		case 22, 21:
@@ -58,4 +59,66 @@ func BenchmarkIPFIX(b *testing.B) {
 func BenchmarkIPFIXVariableLength(b *testing.B) {
 	fields := append([]TemplateField{{0, 82, variable}}, usual...)
 	benchmark(b, 18, ipfixMessage(7, templateSet(ipfixTemplates, 256, fields)), ipfixMessage(7, dataSet(256, records(fields, 18))))
+}
+
+// BenchmarkHostile decodes datagrams that cost the most for their bytes that we
+// could think of: ns/byte must not grow with the datagram.
+func BenchmarkHostile(b *testing.B) {
+	many := func(n int, f func(i int) []byte) (all []byte) {
+		for i := range n {
+			all = append(all, f(i)...)
+		}
+		return all
+	}
+	protocol := []TemplateField{{0, 4, 1}}
+	wide := make([]TemplateField, 500)
+	for i := range wide {
+		wide[i] = TemplateField{0, 82, 0}
+	}
+	wide = append(wide, TemplateField{0, 4, 1})
+	for _, c := range []struct {
+		name  string
+		first []byte
+		sets  func(bytes int) []byte
+	}{
+		{"one-byte records", nil, func(n int) []byte {
+			return join(templateSet(2, 256, protocol), set(256, make([]byte, n)))
+		}},
+		{"one-byte options", nil, func(n int) []byte {
+			return join(set(3, u16(256, len(wide), 1), specifiers(wide)), set(256, make([]byte, n)))
+		}},
+		{"empty sets", nil, func(n int) []byte {
+			return join(templateSet(2, 256, protocol), many(n/4, func(int) []byte { return set(256) }))
+		}},
+		{"sets that wait", nil, func(n int) []byte {
+			return many(n/5, func(int) []byte { return set(300, []byte{1}) })
+		}},
+		{"templates anew", nil, func(n int) []byte {
+			return many(n/12, func(i int) []byte { return templateSet(2, 256, []TemplateField{{0, uint16(1 + i%2), 4}}) })
+		}},
+		{"many templates", nil, func(n int) []byte {
+			return many(n/12, func(i int) []byte { return templateSet(2, 256+i, protocol) })
+		}},
+		{"withdrawals of all", nil, func(n int) []byte {
+			return many(n/20, func(i int) []byte { return join(set(2, u16(2, 0)), templateSet(2, 256+i%9, protocol)) })
+		}},
+		{"a template, then its data, waiting", nil, func(n int) []byte {
+			return many(n/17, func(i int) []byte { return join(set(256+i, []byte{1}), templateSet(2, 256+i, protocol)) })
+		}},
+	} {
+		for _, bytes := range []int{4_000, 60_000} {
+			datagram := ipfixMessage(1, c.sets(bytes))
+			b.Run(c.name+"/"+map[int]string{4_000: "4k", 60_000: "60k"}[bytes], func(b *testing.B) {
+				batch, m := flow.NewBatch(1<<16), &Message{}
+				s := NewSession(Limits{})
+				for b.Loop() {
+					batch.Reset()
+					if err := s.Decode(slices.Clone(datagram), 0, batch, m); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(datagram)), "ns/byte")
+			})
+		}
+	}
 }
