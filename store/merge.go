@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -53,13 +54,15 @@ const (
 )
 
 // plan returns the first run of segments to merge, nil when there is none.
-// Segments are by seal time.
-func plan(segments []Segment, now time.Time) []Segment {
+// Segments are by seal time. A run has no gaps: those to avoid end it, since a
+// merge would cover them.
+func plan(segments []Segment, now time.Time, avoid func(Segment) bool) []Segment {
 	for _, window := range windows {
 		var run []Segment
 		var rows, bytes int64
 		for _, s := range segments {
-			in := len(run) > 0 && s.SealedFirst.Truncate(window).Equal(run[0].SealedFirst.Truncate(window))
+			avoided := avoid(s)
+			in := len(run) > 0 && !avoided && s.SealedFirst.Truncate(window).Equal(run[0].SealedFirst.Truncate(window))
 			if in && rows+s.Rows <= mergeRows && bytes+s.Bytes <= mergeBytes {
 				run, rows, bytes = append(run, s), rows+s.Rows, bytes+s.Bytes
 				continue
@@ -68,7 +71,7 @@ func plan(segments []Segment, now time.Time) []Segment {
 				return run
 			}
 			run, rows, bytes = nil, 0, 0
-			if !now.Before(s.SealedFirst.Truncate(window).Add(window + grace)) {
+			if !avoided && !now.Before(s.SealedFirst.Truncate(window).Add(window+grace)) {
 				run, rows, bytes = append(run, s), s.Rows, s.Bytes
 			}
 		}
@@ -81,9 +84,12 @@ func plan(segments []Segment, now time.Time) []Segment {
 
 // merger is the DuckDB that re-encodes, opened when first needed.
 type merger struct {
-	db     *sql.DB
-	paused time.Time // no merges before, after one failed
+	db    *sql.DB
+	avoid map[string]time.Time // segments whose merge failed, until when to leave them
 }
+
+// retryMerge is how long segments are left alone after their merge failed.
+const retryMerge = 5 * time.Minute
 
 func (m *merger) open(tmp string) error {
 	if m.db != nil {
@@ -123,24 +129,35 @@ func (s *Store) maintain(ctx context.Context) {
 		if err := s.retain(time.Now()); err != nil {
 			s.maintenanceFailed("retain", err)
 		}
-		merged := false
-		if run := plan(s.manifest(), time.Now()); run != nil && time.Now().After(s.merger.paused) {
-			if err := s.merge(ctx, run); err != nil {
-				s.merger.paused = time.Now().Add(time.Minute)
-				if ctx.Err() == nil {
-					s.maintenanceFailed("merge", err)
-				}
-			} else {
-				merged = true
+		if run := s.planMerge(time.Now()); run != nil {
+			if err := s.merge(ctx, run); err == nil {
+				continue
+			} else if ctx.Err() == nil {
+				s.leave(run)
+				s.maintenanceFailed("merge", err)
 			}
-		}
-		if merged {
-			continue
 		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
+	}
+}
+
+func (s *Store) planMerge(now time.Time) []Segment {
+	return plan(s.manifest(), now, func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) })
+}
+
+// leave keeps the segments of a failed merge from being tried over and over,
+// and from holding up all others.
+func (s *Store) leave(run []Segment) {
+	now := time.Now()
+	if s.merger.avoid == nil {
+		s.merger.avoid = map[string]time.Time{}
+	}
+	maps.DeleteFunc(s.merger.avoid, func(_ string, until time.Time) bool { return now.After(until) })
+	for _, segment := range run {
+		s.merger.avoid[segment.Path] = now.Add(retryMerge)
 	}
 }
 
@@ -259,13 +276,19 @@ func (s *Store) setAside(segment Segment, cause error) error {
 	return nil
 }
 
-// setAsideUnreadable finds the segments of a run that DuckDB cannot read.
+// setAsideUnreadable finds the segments of a run whose content DuckDB cannot
+// make sense of. That it could not get at a file, or had no memory, says
+// nothing about the file.
 func (s *Store) setAsideUnreadable(ctx context.Context, run []Segment) (aside int) {
 	for _, segment := range run {
-		var rows int64
-		err := s.merger.db.QueryRowContext(ctx, "SELECT count(DISTINCT hash(t)) FROM read_parquet("+quote(segment.Path)+", hive_partitioning = false) t").Scan(&rows)
+		var sum any
+		err := s.merger.db.QueryRowContext(ctx, "SELECT bit_xor(hash(t)) FROM read_parquet("+quote(segment.Path)+", hive_partitioning = false) t").Scan(&sum)
 		var problem *duckdb.Error
-		if err == nil || ctx.Err() != nil || !errors.As(err, &problem) || problem.Type == duckdb.ErrorTypeOutOfMemory {
+		if !errors.As(err, &problem) {
+			continue
+		}
+		switch problem.Type {
+		case duckdb.ErrorTypeIO, duckdb.ErrorTypePermission, duckdb.ErrorTypeOutOfMemory, duckdb.ErrorTypeInterrupt:
 			continue
 		}
 		if s.setAside(segment, err) == nil {
