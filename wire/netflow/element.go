@@ -89,7 +89,7 @@ var elements = [...]element{
 	{id: 305, to: rateInterval},     // samplingPacketInterval
 	{id: 306, to: rateSpace},        // samplingPacketSpace
 	{id: 34, to: flow.SamplingRate}, // samplingInterval
-	{id: 50, to: flow.SamplingRate}, // samplerRandomInterval
+	{id: 50, to: flow.SamplingRate, twin: true}, // samplerRandomInterval
 	{id: 309, to: rateSize},         // samplingSize
 	{id: 310, to: ratePopulation},   // samplingPopulation
 	{id: 48, to: flow.SamplerID},    // samplerId

@@ -118,6 +118,7 @@ func TestFields(t *testing.T) {
 		{"MACs", false, f(56, 6, 57, 6), []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}, `{"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`},
 		{"rate", false, f(34, 4), u32(100), `{"sampling_rate":100,"sampling_source":"record"}`},
 		{"rate 0 is none", false, f(34, 4), u32(0), `{}`},
+		{"rate 0, then a random interval", false, f(34, 4, 50, 1), join(u32(0), []byte{64}), `{"sampling_rate":64,"sampling_source":"record"}`},
 		{"interval and space", true, f(306, 4, 305, 4), u32(1998, 2), `{"sampling_rate":1000,"sampling_source":"record"}`},
 		{"interval without space is no rate", true, f(305, 4), u32(10), `{}`},
 		{"size and population", true, f(309, 4, 310, 4), u32(1, 512), `{"sampling_rate":512,"sampling_source":"record"}`},

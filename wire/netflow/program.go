@@ -44,9 +44,11 @@ type program struct {
 	ops     []op
 	present flow.Mask // the columns that every record has
 
-	start, end, duration, event, boot field // of the flow's times
-	rate, space, size, population     field // of the sampling rate; rate may be samplingPacketInterval
-	version                           field // tells which of two addresses counts
+	start, end, duration, event, boot field    // of the flow's times
+	interval, space, size, population field    // of the sampling rate, as a ratio
+	rate                              [2]field // … or as it is
+	sampled                           bool     // any of these is there
+	version                           field    // tells which of two addresses counts
 	typeCode, icmpType, icmpCode      [2]field
 	icmp                              bool // any of these, or a port, may hold ICMP type and code
 
@@ -126,17 +128,16 @@ func compile(t *Template) *program {
 	take := func(to target) field { return best[to][0].field }
 	p.start, p.end, p.duration = take(flow.Start), take(flow.End), take(duration)
 	p.event, p.boot, p.version = take(eventTime), take(bootTime), take(ipVersion)
-	if p.rate, p.space = take(rateInterval), take(rateSpace); !p.rate.used() || !p.space.used() {
-		p.rate, p.space = take(flow.SamplingRate), field{}
-	}
-	if p.size, p.population = take(rateSize), take(ratePopulation); !p.size.used() {
-		p.population = field{}
-	}
+	p.interval, p.space = take(rateInterval), take(rateSpace)
+	p.size, p.population = take(rateSize), take(ratePopulation)
 	for twin := range 2 {
+		p.rate[twin] = best[flow.SamplingRate][twin].field
 		p.typeCode[twin] = best[icmpTypeCode][twin].field
 		p.icmpType[twin] = best[flow.ICMPType][twin].field
 		p.icmpCode[twin] = best[flow.ICMPCode][twin].field
 	}
+
+	p.sampled = p.interval.used() && p.space.used() || p.size.used() && p.population.used() || p.rate[0].used() || p.rate[1].used()
 
 	p.present = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
 	for column := range flow.NumColumns {
@@ -284,7 +285,7 @@ func (p *program) run(b *flow.Batch, first int, r *rows, h *header) {
 		}
 	}
 	p.runTimes(b.Time(flow.Start)[first:end], b.Time(flow.End)[first:end], r, h)
-	if p.rate.used() || p.population.used() {
+	if p.sampled {
 		p.runSampling(b, first, r)
 	}
 	if p.icmp {
@@ -394,16 +395,21 @@ func (p *program) prefers6(i int, r *rows, v6, v4 flow.Addr) bool {
 	return p.version.used() && r.number(i, p.version) == 6
 }
 
-// runSampling sets the sampling rate where the record itself tells it.
+// runSampling sets the sampling rate where the record itself tells it: the
+// first of its ways that isn't zero.
 func (p *program) runSampling(b *flow.Batch, first int, r *rows) {
 	for i := range r.n {
 		var rate uint64
-		switch {
-		case p.space.used():
-			rate = ratio(r.number(i, p.rate)+r.number(i, p.space), r.number(i, p.rate))
-		case p.rate.used():
-			rate = r.number(i, p.rate)
-		default:
+		if p.interval.used() && p.space.used() {
+			interval := r.number(i, p.interval)
+			rate = ratio(interval+r.number(i, p.space), interval)
+		}
+		for _, f := range p.rate {
+			if rate == 0 && f.used() {
+				rate = r.number(i, f)
+			}
+		}
+		if rate == 0 && p.size.used() && p.population.used() {
 			rate = ratio(r.number(i, p.population), r.number(i, p.size))
 		}
 		if rate > 0 {
