@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -210,10 +212,25 @@ func samplingRules(rules []config.Sampling) []collect.SamplingRule {
 
 // greet tells where to point exporters, where the console is, where data go.
 func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr) {
+	var everywhere, elsewhere []string
+	for _, text := range listening {
+		address, err := netip.ParseAddrPort(strings.TrimPrefix(text, "udp://"))
+		if err == nil && address.Addr().IsUnspecified() {
+			everywhere = append(everywhere, strconv.Itoa(int(address.Port())))
+		} else {
+			elsewhere = append(elsewhere, text)
+		}
+	}
 	fmt.Fprintf(w, "Minamo %s\n\n", version)
-	fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s\n", strings.Join(listening, ", "))
-	if addresses := ownAddresses(); len(addresses) > 0 {
-		fmt.Fprintf(w, "             this machine is %s\n", strings.Join(addresses, ", "))
+	if everywhere != nil {
+		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to UDP port %s of this machine", strings.Join(everywhere, ", "))
+		if addresses := ownAddresses(); addresses != nil {
+			fmt.Fprintf(w, " (%s)", strings.Join(addresses, ", "))
+		}
+		fmt.Fprintln(w)
+	}
+	if elsewhere != nil {
+		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s\n", strings.Join(elsewhere, ", "))
 	}
 	fmt.Fprintf(w, "  console    http://%s/\n", console)
 	data, err := filepath.Abs(cfg.Data)
