@@ -100,12 +100,17 @@ func (l Link) Known() bool {
 
 // Locate finds the headers of the packet p.
 func Locate(link Link, p []byte) (l Layout) {
+	l.locate(link, p)
+	return l
+}
+
+func (l *Layout) locate(link Link, p []byte) {
 	switch link {
 	case Ethernet:
 		if len(p) < 14 {
 			l.HasMAC = len(p) >= 12
 			l.Network = len(p)
-			return l
+			return
 		}
 		l.HasMAC = true
 		l.behind(p, be16(p, 12), 14)
@@ -126,7 +131,6 @@ func Locate(link Link, p []byte) (l Layout) {
 	case MPLS:
 		l.mpls(p, 0)
 	}
-	return l
 }
 
 func be16(p []byte, at int) uint16 { return binary.BigEndian.Uint16(p[at:]) }

@@ -24,8 +24,8 @@ var (
 // src_vlan is the outermost tag's: the one the device's own interface carries.
 // The priority tag, VLAN 0, is no VLAN and stays absent. The ports of a
 // fragment are in its first one only.
-func Parse(b *flow.Batch, i int, link Link, p []byte) Layout {
-	l := Locate(link, p)
+func Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
+	l.locate(link, p)
 	present := &b.Present[i]
 	if l.HasMAC {
 		b.U64(flow.DstMAC)[i] = mac(p)

@@ -66,14 +66,7 @@ func (d *reader) source(expanded bool) Source {
 	if expanded {
 		return Source{Class: v, Index: d.uint32()}
 	}
-	return Source{Class: v >> 24, Index: v & 0xffffff}
+	return sourceOf(v)
 }
 
-// port takes an interface: two numbers in expanded samples, else one.
-func (d *reader) port(expanded bool) port {
-	v := d.uint32()
-	if expanded {
-		return port{format: v, value: d.uint32()}
-	}
-	return port{format: v >> 30, value: v & 0x3fffffff}
-}
+func sourceOf(v uint32) Source { return Source{Class: v >> 24, Index: v & 0xffffff} }

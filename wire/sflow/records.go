@@ -83,10 +83,12 @@ func (m *Message) flowRecords(b *flow.Batch, i int, records []byte, count uint32
 func (s *sampled) setVLANs(b *flow.Batch, i int) {
 	const none = 0xfff // the record has 2^32-1 for "unknown"; anything from 4095 on is no VLAN
 	if in := s.vlans[0]; in < none && (in > 0 || !b.Present[i].Has(flow.SrcVLAN)) {
-		b.SetUint(flow.SrcVLAN, i, uint64(in))
+		b.U16(flow.SrcVLAN)[i] = uint16(in)
+		b.Present[i].Add(flow.SrcVLAN)
 	}
 	if out := s.vlans[1]; out < none {
-		b.SetUint(flow.DstVLAN, i, uint64(out))
+		b.U16(flow.DstVLAN)[i] = uint16(out)
+		b.Present[i].Add(flow.DstVLAN)
 	}
 }
 
@@ -141,10 +143,9 @@ func (m *Message) flowRecord(b *flow.Batch, i int, s *sampled, format uint32, re
 			s.ipRecord(b, i, &r, flow.Addr(src), flow.Addr(dst))
 		}
 	case extendedSwitch:
-		in, _, out, _ := d.uint32(), d.uint32(), d.uint32(), d.uint32()
-		if d.ok {
+		if len(record) >= 16 { // VLAN and priority, incoming and outgoing
 			s.vlan = true
-			s.vlans = [2]uint32{in, out}
+			s.vlans = [2]uint32{binary.BigEndian.Uint32(record), binary.BigEndian.Uint32(record[8:])}
 		}
 	case extendedRouter:
 		hop, present := d.address(d.uint32())

@@ -140,20 +140,24 @@ func clip(p []byte, size uint32) (body, rest []byte) {
 // The columns that a flow sample always sets.
 var sampleColumns = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
 
+var rateColumns = flow.MaskOf(flow.SamplingRate, flow.SamplingSource)
+
 // flowSample decodes a flow sample into row i, unless it is too short to be one.
 func (m *Message) flowSample(b *flow.Batch, i int, body []byte, expanded bool, received int64) bool {
-	d := reader{body, true}
 	var s Sample
 	var in, out port
-	s.Sequence = d.uint32()
-	s.Source = d.source(expanded)
-	s.Rate = d.uint32()
-	s.Pool = d.uint32()
-	s.Drops = d.uint32()
-	in = d.port(expanded)
-	out = d.port(expanded)
-	count := d.uint32()
-	if !d.ok {
+	var records []byte
+	var count uint32
+	switch word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }; {
+	case expanded && len(body) >= 44:
+		s = Sample{Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
+		in, out = port{word(6), word(7)}, port{word(8), word(9)}
+		count, records = word(10), body[44:]
+	case !expanded && len(body) >= 32:
+		s = Sample{Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
+		in, out = portOf(word(5)), portOf(word(6))
+		count, records = word(7), body[32:]
+	default:
 		m.Problems[SampleTruncated]++
 		return false
 	}
@@ -170,19 +174,21 @@ func (m *Message) flowSample(b *flow.Batch, i int, body []byte, expanded bool, r
 	if s.Rate > 0 {
 		b.U32(flow.SamplingRate)[i] = s.Rate
 		b.U8(flow.SamplingSource)[i] = flow.SamplingRecord
-		present.Add(flow.SamplingRate)
-		present.Add(flow.SamplingSource)
+		present.Or(rateColumns)
 	} else {
 		m.Problems[SamplingRateZero]++
 	}
 	interfaces(b, i, s.Source, in, out)
-	m.flowRecords(b, i, d.rest, count)
+	m.flowRecords(b, i, records, count)
 	return true
 }
 
 // port is an interface as samples name it: by its ifIndex, or by a reason
 // why there is no single one.
 type port struct{ format, value uint32 }
+
+// portOf takes the two numbers out of one, as unexpanded samples have it.
+func portOf(v uint32) port { return port{format: v >> 30, value: v & 0x3fffffff} }
 
 // Formats of a port, and the value of format 0 that means the device itself.
 const (
