@@ -6,7 +6,10 @@ import { defineConfig } from 'vitest/config'
 // that runs beside it.
 export default defineConfig({
   plugins: [vue(), tailwind()],
-  server: { proxy: { '/api': process.env.MINAMO ?? 'http://127.0.0.1:8080' } },
+  server: {
+    proxy: { '/api': process.env.MINAMO ?? 'http://127.0.0.1:8080' },
+    fs: { allow: ['..'] }, // a test reads the README
+  },
   build: {
     target: 'es2022',
     // The policy of the server allows no data: scripts or fonts; files are files.

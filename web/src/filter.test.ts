@@ -5,6 +5,7 @@ describe('term', () => {
   it.each([
     [{ src_addr: '192.0.2.1' }, 'src ip 192.0.2.1'],
     [{ src_addr: '2001:db8::1', dst_addr: '192.0.2.1' }, 'src ip 2001:db8::1 and dst ip 192.0.2.1'],
+    [{ dst_addr: '192.0.2.2', src_addr: '192.0.2.1' }, 'src ip 192.0.2.1 and dst ip 192.0.2.2'],
     [{ exporter: '192.0.2.9', in_if: 7 }, 'router ip 192.0.2.9 and in if 7'],
     [{ exporter: '192.0.2.9', out_if: 0 }, 'router ip 192.0.2.9 and out if 0'],
     [{ protocol: 6 }, 'proto tcp'],

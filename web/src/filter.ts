@@ -14,6 +14,7 @@ function service(name: string): string {
 
 /** One word of the language per dimension; a row's key may hold several. */
 const words: Record<string, (value: KeyValue) => string> = {
+  exporter: (v) => `router ip ${v}`,
   src_addr: (v) => `src ip ${v}`,
   dst_addr: (v) => `dst ip ${v}`,
   src_port: (v) => `src port ${v}`,
@@ -22,20 +23,20 @@ const words: Record<string, (value: KeyValue) => string> = {
   app: (v) => service(String(v)),
   src_as: (v) => `src as ${v}`,
   dst_as: (v) => `dst as ${v}`,
-  exporter: (v) => `router ip ${v}`,
   in_if: (v) => `in if ${v}`,
   out_if: (v) => `out if ${v}`,
 }
 
 /** term says "this row" in the filter language; "" when it can't be said. */
 export function term(key: Key): string {
-  const parts: string[] = []
-  for (const [dimension, value] of Object.entries(key)) {
-    const word = words[dimension]
-    if (!word || value === null || value === '') return ''
-    parts.push(word(value))
-  }
-  return parts.join(' and ')
+  const dimensions = Object.keys(key)
+  const sayable = dimensions.every((dimension) => dimension in words && key[dimension] !== null && key[dimension] !== '')
+  if (!sayable) return ''
+  // In the order of the table, whatever the order of the answer.
+  return Object.entries(words)
+    .filter(([dimension]) => dimension in key)
+    .map(([dimension, word]) => word(key[dimension]!))
+    .join(' and ')
 }
 
 /** only narrows a filter to a term. */

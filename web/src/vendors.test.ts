@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import readme from '../../README.md?raw'
 import { fill, listeningPorts, vendors } from './vendors'
 
 it('reads ports out of listening addresses', () => {
@@ -12,5 +13,6 @@ describe.each(vendors)('$name', (vendor) => {
     expect(text).toMatch(/\b9995\b/)
     expect(text).not.toMatch(/COLLECTOR|PORT/)
   })
+  it('is what the README says', () => expect(readme).toContain(fill(vendor, '198.51.100.9', [2055, 4739, 6343])))
   it('prefers the usual port', () => expect(fill(vendor, 'c', [1, vendor.port])).toMatch(new RegExp(`\\b${vendor.port}\\b`)))
 })
