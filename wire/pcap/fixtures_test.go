@@ -66,7 +66,7 @@ func TestFixturesAreReadToTheirEnd(t *testing.T) {
 		}
 		s := u.Stats()
 		if s.Skipped[Malformed]+s.Skipped[UnknownLink]+s.Skipped[Truncated]+s.Skipped[Incomplete] > 0 {
-			t.Logf("%s: %+v", path, s)
+			t.Errorf("%s: packets that should have been read: %+v", path, s)
 		}
 		total.Packets += s.Packets
 		total.Datagrams += s.Datagrams

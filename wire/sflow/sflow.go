@@ -2,7 +2,8 @@
 // a flow.Batch. It is called by collect, which knows who sent the datagram.
 //
 // Each flow sample becomes one row: one packet, and the bytes of its IP packet
-// (layer 3; of the frame behind its Ethernet and VLAN headers if it isn't IP).
+// (layer 3; of the frame behind its Ethernet and VLAN headers if it isn't IP;
+// other collectors count the whole frame, its check sequence included).
 // The packet's columns come from the sample's raw header through wire/packet,
 // or from its own records. Interface counters are kept in the Message.
 //
