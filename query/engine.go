@@ -147,12 +147,13 @@ func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, sca
 	paths := src.Paths()
 	rows, err := e.db.QueryContext(ctx, s.over(paths, raw))
 	if err == nil {
+		defer rows.Close()
 		for rows.Next() {
-			if err = scan(rows); err != nil {
-				break
+			if err := scan(rows); err != nil {
+				return err // the caller's own
 			}
 		}
-		err = errors.Join(err, rows.Err(), rows.Close())
+		err = errors.Join(rows.Err(), rows.Close())
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()

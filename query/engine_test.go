@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -32,10 +31,9 @@ func writeParquet(t testing.TB, e *Engine, b *flow.Batch, without ...flow.Column
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "flows.parquet")
 	skip := flow.MaskOf(without...)
-	var names, selects []string
+	var selects []string
 	for c := range flow.NumColumns {
 		if !skip.Has(c) {
-			names = append(names, quote(c.String()))
 			selects = append(selects, "CAST("+quote(c.String())+" AS "+columnTypes[flow.Schema[c].Kind]+") AS "+quote(c.String()))
 		}
 	}
@@ -64,7 +62,6 @@ func writeParquet(t testing.TB, e *Engine, b *flow.Batch, without ...flow.Column
 		}
 		exec("INSERT INTO staged VALUES " + strings.Join(rows, ", "))
 	}
-	_ = names
 	exec(sqlText.String())
 	return Files{path}
 }
@@ -80,50 +77,3 @@ func sqlValue(b *flow.Batch, c flow.Column, i int) string {
 	}
 	return uintLiteral(b.Uint(c, i))
 }
-
-func TestSmoke(t *testing.T) {
-	e := newEngine(t)
-	b := flow.NewBatch(1)
-	base := int64(1795305600000)
-	for n := range 20 {
-		i := b.Extend(1)
-		b.SetUint(flow.Start, i, uint64(base+int64(n)*700))
-		b.SetUint(flow.End, i, uint64(base+int64(n)*700+int64(n)*300))
-		b.SetUint(flow.Packets, i, 7)
-		b.SetUint(flow.Bytes, i, 1000)
-		b.SetUint(flow.SamplingRate, i, 10)
-		b.SetUint(flow.Protocol, i, 6)
-		b.SetUint(flow.SrcPort, i, uint64(40000+n))
-		b.SetUint(flow.DstPort, i, 443)
-		b.SetAddr(flow.SrcAddr, i, flow.AddrFrom4([4]byte{10, 0, byte(n), byte(n)}))
-		b.SetAddr(flow.DstAddr, i, flow.AddrFrom4([4]byte{10, 0, 0, 1}))
-	}
-	files := writeParquet(t, e, b, flow.InIf)
-	for _, by := range []string{"srcip", "ip", "srcip/23", "app", "proto", "packet_size", "inif", "ip_version", "flags", "port", "ip,port"} {
-		dims, err := ParseDimensions(by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		table, err := e.Top(context.Background(), files, Request{By: dims, Limit: 3})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s %+v", by, table)
-		r := Request{By: dims, Limit: 2, Step: 5e9}
-		r.From, r.To = milliTime(sqlInt(base)), milliTime(sqlInt(base+22000))
-		series, err := e.Series(context.Background(), files, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%+v %+v", series.Series, series.Other)
-	}
-	_, err := e.Flows(context.Background(), files, Request{Limit: 3}, func(b *flow.Batch) error {
-		t.Logf("%s", b.AppendJSON(nil, 0))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func sqlInt(v int64) sql.NullInt64 { return sql.NullInt64{Int64: v, Valid: true} }

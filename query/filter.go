@@ -276,14 +276,19 @@ func expectedAfter(begin string, candidates []string) string {
 	return "one of " + strings.Join(candidates, ", ") + " after " + begin
 }
 
-// nearest returns the candidate that differs least from what was written, or
-// "" where all differ too much to be meant.
+// nearest returns the candidate that differs least from what was written, of
+// several the one that begins alike for longest, or "" where all differ too
+// much to be meant.
 func nearest(written string, candidates []string) string {
 	written = strings.ToLower(written)
-	best, least := "", min(2, (len(written)-1)/2)+1
+	best, least, alike := "", min(2, (len(written)-1)/2)+1, 0
 	for _, c := range candidates {
-		if d := editDistance(written, c, least); d < least {
-			best, least = c, d
+		prefix := 0
+		for prefix < min(len(written), len(c)) && written[prefix] == c[prefix] {
+			prefix++
+		}
+		if d := editDistance(written, c, least+1); d < least || d == least && best != "" && prefix > alike {
+			best, least, alike = c, d, prefix
 		}
 	}
 	return best

@@ -1,0 +1,262 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+func TestFilterSQL(t *testing.T) {
+	const v4 = "00000000-0000-0000-0000-ffff"
+	for _, c := range []struct{ filter, want string }{
+		{"", "true"},
+		{"  # nothing but a comment", "true"},
+		{"src port 53", `"src_port" = 53`},
+		{"port 53", `("src_port" = 53 OR "dst_port" = 53)`},
+		{"src and dst port 53", `("src_port" = 53 AND "dst_port" = 53)`},
+		{"in or out if 7", `("in_if" = 7 OR "out_if" = 7)`},
+		{"SRC PORT EQ 53", `"src_port" = 53`},
+		{"port != 53", `(("src_port" = 53 OR "dst_port" = 53)) IS NOT TRUE`},
+		{"not port > 1k", `(("src_port" > 1000 OR "dst_port" > 1000)) IS NOT TRUE`},
+		{"dst port in [53, 123 6000-6063]", `("dst_port" IN (53, 123) OR "dst_port" BETWEEN 6000 AND 6063)`},
+		{"dst port 6000-6063", `"dst_port" BETWEEN 6000 AND 6063`},
+		{"src ip 10.0.0.1", `"src_addr" = '` + v4 + `0a000001'::UUID`},
+		{"src ip ::ffff:10.0.0.1", `"src_addr" = '` + v4 + `0a000001'::UUID`},
+		{"dst net 10/8", `"dst_addr" BETWEEN '` + v4 + `0a000000'::UUID AND '` + v4 + `0affffff'::UUID`},
+		{"dst net 10.0.0.0 255.0.0.0", `"dst_addr" BETWEEN '` + v4 + `0a000000'::UUID AND '` + v4 + `0affffff'::UUID`},
+		{"src net 2001:db8::/33", `"src_addr" BETWEEN '20010db8-0000-0000-0000-000000000000'::UUID AND '20010db8-7fff-ffff-ffff-ffffffffffff'::UUID`},
+		{"exporter ip 192.0.2.1", `"exporter" = '` + v4 + `c0000201'::UUID`},
+		{"bytes>10k", `"bytes" > 10000`},
+		{"bytes >= 3g", `"bytes" >= 3000000000`},
+		{"proto ICMPv6", `"protocol" = 58`},
+		{"protocol in [tcp 17]", `"protocol" IN (6, 17)`},
+		{"flags SA", `("tcp_flags" & 18) = 18`},
+		{"not flags SA", `(("tcp_flags" & 18) > 0) IS NOT TRUE`},
+		{"flags 18", `"tcp_flags" = 18`},
+		{"dscp ef", `("tos" // 4) = 46`},
+		{"fwdstat dropped", `"forwarding_status" BETWEEN 128 AND 191`},
+		{"ingress", `"direction" = 0`},
+		{"direction egress", `"direction" = 1`},
+		{"ingress vrf 5", `"in_vrf" = 5`},
+		{"flow_end_reason 'idle timeout'", `"flow_end_reason" = 1`},
+		{"flow_end_reason idle-timeout", `"flow_end_reason" = 1`},
+		{"export_protocol ipfix", `"export_protocol" = 10`},
+		{"src_mac 00:00:5e:00:53:01", `"src_mac" = 1577079553`},
+		{"start >= 2026-11-22T10:00:00+01:00", `"start" >= '2026-11-22 09:00:00.000+00'::TIMESTAMPTZ`},
+		{"sampling_rate > 100", `"sampling_rate" > 100`},
+		{"a_s 1", ""},
+		{"proto tcp and dst port 80 or proto udp", `(("protocol" = 6 AND "dst_port" = 80) OR "protocol" = 17)`},
+		{"proto tcp && ! dst port 80", `("protocol" = 6 AND ("dst_port" = 80) IS NOT TRUE)`},
+		{"(proto tcp)", `"protocol" = 6`},
+	} {
+		f, err := ParseFilter(c.filter)
+		switch {
+		case c.want == "" && err == nil:
+			t.Errorf("%q is not refused", c.filter)
+		case c.want != "" && err != nil:
+			t.Errorf("%q: %v", c.filter, err)
+		case c.want != "" && f.SQL() != c.want:
+			t.Errorf("%q\n got %s\nwant %s", c.filter, f.SQL(), c.want)
+		}
+	}
+	var none *Filter
+	if none.SQL() != "true" || none.String() != "" {
+		t.Error("a nil filter does not match everything")
+	}
+}
+
+func TestFilterErrors(t *testing.T) {
+	for _, c := range []struct {
+		filter     string
+		column     int
+		word       string
+		expected   string // a part of it
+		suggestion string
+	}{
+		{"prot tcp", 1, "prot", "a condition", "proto"},
+		{"src prt 53", 5, "prt", "port", "port"},
+		{"proto tpc", 7, "tpc", "a protocol", "tcp"},
+		{"port", 5, "", "a number from 0 to 65535", ""},
+		{"port 70000", 6, "70000", "a number from 0 to 65535", ""},
+		{"ip 10.0.0.300", 4, "10.0.0.300", "an IPv4 or IPv6 address", ""},
+		{"net 10.0.0.0", 13, "", "a netmask", ""},
+		{"net 10.0.0.0/33", 5, "10.0.0.0/33", "a network", ""},
+		{"net 10.0.0.0 255.0.255.0", 14, "255.0.255.0", "a netmask", ""},
+		{"proto tcp port 80", 11, "port", "and, or", ""},
+		{"proto tcp adn port 80", 11, "adn", "and, or", "and"},
+		{"(proto tcp", 11, "", "a closing )", ""},
+		{"proto tcp)", 10, ")", "no ( is open", ""},
+		{"proto tcp and", 14, "", "a condition", ""},
+		{"port in 53", 9, "53", "[", ""},
+		{"port in [53", 12, "", "a closing ]", ""},
+		{"port in []", 10, "]", "at least one value", ""},
+		{"ip > 10.0.0.1", 4, ">", "has no order", ""},
+		{"bytes > 10q", 9, "10q", "a number", ""},
+		{"bytes > 99999999999g", 9, "99999999999g", "a number", ""},
+		{"flags Z", 7, "Z", "TCP flags", ""},
+		{"proto tcp & port 80", 11, "&", "&&", ""},
+		{"flow_end_reason 'idle", 17, "'idle", "a closing '", ""},
+		{"日本 and port 53", 1, "日本", "a condition", ""},
+		{"proto tcp and 日本", 15, "日本", "a condition", ""},
+		{"src or dst proto tcp", 12, "proto", "after src", "port"},
+		{"next as 65000", 6, "as", "ip", ""},
+		{"dst port > 6000-6063", 12, "6000-6063", "a single value", ""},
+		{strings.Repeat("(", 200) + "any" + strings.Repeat(")", 200), 101, "(", "nested", ""},
+	} {
+		_, err := ParseFilter(c.filter)
+		var wrong *FilterError
+		if !errors.As(err, &wrong) {
+			t.Errorf("%q: %v", c.filter, err)
+			continue
+		}
+		if wrong.Column != c.column || wrong.Word != c.word || !strings.Contains(wrong.Expected, c.expected) || wrong.Suggestion != c.suggestion {
+			t.Errorf("%q: got %+v, want %+v", c.filter, *wrong, c)
+		}
+	}
+}
+
+// TestFilterAbsentColumns holds NOT to two values: a flow that lacks a column
+// fails every test of it and passes every negated one.
+func TestFilterAbsentColumns(t *testing.T) {
+	e := newEngine(t)
+	b := flow.NewBatch(1)
+	for _, ports := range [][]uint64{{53, 1000}, {1000, 2000}, nil} {
+		i := b.Extend(1)
+		b.SetUint(flow.Start, i, epoch)
+		b.SetUint(flow.End, i, epoch)
+		b.SetUint(flow.Packets, i, 1)
+		b.SetUint(flow.Bytes, i, 0)
+		b.SetUint(flow.SamplingRate, i, 1)
+		if ports != nil {
+			b.SetUint(flow.SrcPort, i, ports[0])
+			b.SetUint(flow.DstPort, i, ports[1])
+		}
+	}
+	// A file written before the column existed is like a flow that lacks it.
+	files := writeParquet(t, e, b, flow.InIf, flow.TCPFlags)
+	for filter, want := range map[string]uint64{
+		"port 53": 1, "not port 53": 2, "not not port 53": 1, "port != 53": 2,
+		"not (port 53 or port 2000)": 1, "not (port 53 and in if 1)": 3, "not src port > 0": 1,
+		"in if 1": 0, "not in if 1": 3, "flags S": 0, "not flags S": 3, "bpp 0": 3, "bps 0": 3,
+		"ipv4": 0, "ipv6": 0, "not ipv4": 3,
+	} {
+		if got := count(t, e, files, filter); got != want {
+			t.Errorf("%s matches %d flows, want %d", filter, got, want)
+		}
+		if got := count(t, e, nil, filter); got != 0 {
+			t.Errorf("%s matches %d flows of none", filter, got)
+		}
+	}
+}
+
+func count(t *testing.T, e *Engine, files Files, filter string) uint64 {
+	t.Helper()
+	f, err := ParseFilter(filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := e.Top(context.Background(), files, Request{Filter: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table.Total.Flows
+}
+
+// examples gives an operand for every kind of primitive.
+var examples = map[string]string{
+	"": "", "flags | number": "SA",
+	"[comparator] number | in [ number … ]":             "> 1",
+	"[= | !=] address | in [ address … ]":               "in [192.0.2.1 2001:db8::/32]",
+	"[= | !=] prefix | in [ prefix … ]":                 "192.0.2.0/24",
+	"[= | !=] protocol | in [ protocol … ]":             "tcp",
+	"[= | !=] MAC address | in [ MAC address … ]":       "!= 00:00:5e:00:53:01",
+	"[= | !=] DSCP | in [ DSCP … ]":                     "af41",
+	"[= | !=] status | in [ status … ]":                 "in [forwarded 130]",
+	"[= | !=] name or number | in [ name or number … ]": "in [1 2]",
+	"[comparator] time | in [ time … ]":                 "< 2026-11-22",
+}
+
+// TestEveryPrimitive parses each phrase of the table and has DuckDB accept it.
+func TestEveryPrimitive(t *testing.T) {
+	e := newEngine(t)
+	names := map[string]bool{}
+	for _, p := range Primitives() {
+		operand, ok := examples[p.Operand]
+		if !ok || p.Doc == "" {
+			t.Errorf("%v: operand %q, doc %q", p.Words, p.Operand, p.Doc)
+		}
+		for _, words := range p.Words {
+			names[words] = true
+			f, err := ParseFilter("not " + words + " " + operand + " or any")
+			if err != nil {
+				t.Errorf("%s: %v", words, err)
+				continue
+			}
+			explain(t, e, f)
+		}
+	}
+	for c := range flow.NumColumns {
+		if !names[c.String()] {
+			t.Errorf("column %s cannot be filtered by its name", c)
+		}
+	}
+}
+
+func explain(t testing.TB, e *Engine, f *Filter) {
+	t.Helper()
+	if _, err := e.db.Exec("EXPLAIN SELECT count(*) FROM no_flows WHERE " + f.SQL()); err != nil {
+		t.Errorf("%q gives SQL that DuckDB refuses: %v\n%s", f, err, f.SQL())
+	}
+}
+
+func TestLongFilters(t *testing.T) {
+	e := newEngine(t)
+	var list, chain []string
+	for i := range 5000 {
+		list = append(list, fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255), fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
+		chain = append(chain, fmt.Sprintf("port %d", i))
+	}
+	for _, text := range []string{
+		"src ip in [" + strings.Join(list, " ") + "]",
+		strings.Join(chain[:2000], " or "),
+		strings.Repeat("not ", 90) + "any",
+		strings.Repeat("(", 90) + "any" + strings.Repeat(")", 90),
+	} {
+		f, err := ParseFilter(text)
+		if err != nil {
+			t.Fatalf("%.60s…: %v", text, err)
+		}
+		if _, err := e.db.Exec("EXPLAIN SELECT count(*) FROM no_flows WHERE " + f.SQL()); err != nil {
+			t.Errorf("%.60s…: %.300v", text, err)
+		}
+	}
+}
+
+func FuzzParseFilter(f *testing.F) {
+	for _, text := range oracleFilters {
+		f.Add(text)
+	}
+	for _, p := range Primitives() {
+		for _, words := range p.Words {
+			f.Add(words + " " + examples[p.Operand])
+		}
+	}
+	f.Add("src or dst port in [1 2-3,] and ((not x")
+	f.Add("ip in [::/0 10/8] '\" # \x00\xff")
+	e := newEngine(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		filter, err := ParseFilter(text)
+		if err != nil {
+			var wrong *FilterError
+			if !errors.As(err, &wrong) || wrong.Column < 1 || wrong.Column > len(text)+1 || wrong.Expected == "" {
+				t.Fatalf("%q: %+v", text, err)
+			}
+			return
+		}
+		explain(t, e, filter)
+	})
+}
