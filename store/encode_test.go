@@ -31,7 +31,7 @@ func duck(t testing.TB) *sql.DB {
 }
 
 // fileText is what DuckDB reads from files, as a text a row.
-func fileText(t testing.TB, db *sql.DB, order string, paths ...string) []string {
+func fileText(t testing.TB, db *sql.DB, paths ...string) []string {
 	t.Helper()
 	var columns []string
 	for c := range flow.NumColumns {
@@ -44,7 +44,7 @@ func fileText(t testing.TB, db *sql.DB, order string, paths ...string) []string 
 	for i := range paths {
 		paths[i] = quote(paths[i])
 	}
-	rows, err := db.Query("SELECT concat_ws(' ', " + strings.Join(columns, ", ") + ") FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true) " + order)
+	rows, err := db.Query("SELECT concat_ws(' ', " + strings.Join(columns, ", ") + ") FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +92,12 @@ func TestEncodedFilesReadBackEqual(t *testing.T) {
 	e := newEncoder()
 	path := filepath.Join(t.TempDir(), "x.parquet")
 	cases := map[string]*flow.Batch{}
-	for _, n := range []int{1, 2, 7, 8, 9, 100, 5000} {
+	for _, n := range []int{1, 2, 7, 8, 9, 100, 1500} {
 		b := flow.NewBatch(n)
 		scatter(b, n, noon, seeded())
 		cases[fmt.Sprintf("scatter %d", n)] = b
 	}
-	for _, n := range []int{1, 30_000} {
+	for _, n := range []int{1, 10_000} {
 		b := flow.NewBatch(n)
 		generate(b, n, noon, seeded())
 		cases[fmt.Sprintf("generate %d", n)] = b
@@ -107,7 +107,7 @@ func TestEncodedFilesReadBackEqual(t *testing.T) {
 			if err := os.WriteFile(path, e.encode(b), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			got, want := fileText(t, db, "", path), batchText(b)
+			got, want := fileText(t, db, path), batchText(b)
 			if len(got) != len(want) {
 				t.Fatalf("%d rows, want %d", len(got), len(want))
 			}

@@ -133,12 +133,12 @@ func count(t testing.TB, db *sql.DB, paths []string) (rows, distinct int64) {
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	dir := t.TempDir()
-	s, _ := open(t, Config{Dir: dir, Seal: 20 * time.Millisecond, SealRows: 1000})
+	s, _ := open(t, Config{Dir: dir, Seal: 20 * time.Millisecond, SealRows: 1000, MaxUnsealed: 2000})
 	stop := run(t, s)
 	want := []string{}
 	for i := range 10 {
 		b := flow.NewBatch(1)
-		scatter(b, 777, noon+int64(i), seeded())
+		scatter(b, 300, noon+int64(i), seeded())
 		want = append(want, batchText(b)...)
 		if err := s.Write(b); err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 	eventually(t, "everything sealed", func() bool { return s.Stats().UnsealedRows == 0 })
 	stats := s.Stats()
-	if stats.Rows != 7770 || stats.Segments < 8 || stats.Oldest.UnixMilli() < noon-100_000 || stats.Newest.UnixMilli() > noon+9 || stats.LostRows != 0 {
+	if stats.Rows != 3000 || stats.Segments < 3 || stats.Oldest.UnixMilli() < noon-100_000 || stats.Newest.UnixMilli() > noon+9 || stats.LostRows != 0 {
 		t.Errorf("stats %+v", stats)
 	}
 	b := numbered(0, 5)
@@ -160,7 +160,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snapshot.Close()
-	got := fileText(t, duck(t), "", slices.Clone(snapshot.Paths())...)
+	got := fileText(t, duck(t), slices.Clone(snapshot.Paths())...)
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -177,15 +177,14 @@ func TestMergesKeepRowsAndTypes(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			dir := t.TempDir()
 			s, log := open(t, Config{Dir: dir})
-			rows := 300
-			if how == "join" {
-				rows = bigGroup
-			}
 			rng := seeded()
 			for i := range 3 {
 				b := flow.NewBatch(1)
-				generate(b, rows, noon+int64(i), rng)
-				scatter(b, rows/300, noon, rng)
+				if how == "join" {
+					b = numbered(i*bigGroup, bigGroup)
+				}
+				generate(b, 300, noon+int64(i), rng)
+				scatter(b, 10, noon, rng)
 				sealOne(t, s, b)
 			}
 			db := duck(t)
@@ -194,7 +193,7 @@ func TestMergesKeepRowsAndTypes(t *testing.T) {
 			for _, segment := range before {
 				paths = append(paths, segment.Path)
 			}
-			want, fresh := fileText(t, db, "ORDER BY ALL", slices.Clone(paths)...), columnTypes(t, db, paths[0])
+			want, fresh := digest(t, db, paths...), columnTypes(t, db, paths[0])
 			if err := s.merge(t.Context(), before); err != nil {
 				t.Fatal(err)
 			}
@@ -210,22 +209,39 @@ func TestMergesKeepRowsAndTypes(t *testing.T) {
 					t.Errorf("no %q in\n%s", must, fresh)
 				}
 			}
-			if got := fileText(t, db, "ORDER BY ALL", after[0].Path); !slices.Equal(got, want) {
-				t.Errorf("%d rows after the merge, %d before, or not the same", len(got), len(want))
+			if got := digest(t, db, after[0].Path); got != want {
+				t.Errorf("after the merge %s, before it %s", got, want)
 			}
 			if !strings.Contains(log.String(), "how="+how) {
 				t.Errorf("merged otherwise: %s", log)
 			}
 			// What the merge made can be merged on, by pages too.
 			sealOne(t, s, numbered(0, 2*bigGroup))
+			paths = []string{s.manifest()[0].Path, s.manifest()[1].Path}
+			want = digest(t, db, paths...)
 			if err := s.merge(t.Context(), s.manifest()); err != nil {
 				t.Fatal(err)
 			}
-			if rows, _ := census(t, db, dir); rows != int64(len(want)+2*bigGroup) {
-				t.Errorf("%d rows after the second merge", rows)
+			if got := digest(t, db, s.manifest()[0].Path); got != want {
+				t.Errorf("after the second merge %s, before it %s", got, want)
 			}
 		})
 	}
+}
+
+// digest tells whether files hold the same rows, in whatever order.
+func digest(t testing.TB, db *sql.DB, paths ...string) string {
+	t.Helper()
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = quote(p)
+	}
+	var text string
+	err := db.QueryRow("SELECT concat(count(*), ' rows, digest ', sum(hash(t))) FROM read_parquet([" + strings.Join(quoted, ", ") + "]) t").Scan(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // columnTypes is the schema of a file, in short.
@@ -607,7 +623,7 @@ func TestRowsWaitWhileTheDiskFails(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("cannot mount a small disk: %v", err)
 		}
