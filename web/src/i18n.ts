@@ -241,7 +241,7 @@ const ja: Messages = {
   inbound: '入力',
   outbound: '出力',
   interface: 'if {n}',
-  noInterface: 'インターフェースなし',
+  noInterface: 'if なし',
   address: 'アドレス',
   pair: '送信元 → 宛先',
   others: 'その他({n})',
