@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ import (
 type Config struct {
 	MemoryLimit int64  // bytes; default 1 GiB. Beyond it queries spill to TempDir, or fail.
 	Threads     int    // default: as many as there are processors
-	TempDir     string // default: minamo-query in the system's temporary directory
+	TempDir     string // default: one of this process in the system's temporary directory; DuckDB makes it when it spills
 }
 
 // Engine runs queries. It is safe for concurrent use; Close ends it.
@@ -40,7 +41,7 @@ func Open(c Config) (*Engine, error) {
 		c.Threads = runtime.GOMAXPROCS(0)
 	}
 	if c.TempDir == "" {
-		c.TempDir = os.TempDir() + "/minamo-query"
+		c.TempDir = filepath.Join(os.TempDir(), "minamo-query-"+strconv.Itoa(os.Getpid()))
 	}
 	options := url.Values{
 		"memory_limit":   {strconv.FormatInt(c.MemoryLimit, 10) + "B"},

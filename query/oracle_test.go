@@ -96,7 +96,7 @@ func TestNfdumpOracle(t *testing.T) {
 
 	filters := oracleFilters
 	r := rand.New(rand.NewPCG(3, 3))
-	for range 150 {
+	for range 60 {
 		filters = append(filters, randomFilter(r, 4))
 	}
 	matching := 0
@@ -120,7 +120,7 @@ func TestNfdumpOracle(t *testing.T) {
 		}
 	}
 	t.Logf("%d filters compared with nfdump, %d of them match some flows and not all", len(filters), matching)
-	if matching < 200 {
+	if matching < 180 {
 		t.Errorf("only %d filters match some flows and not all: the data no longer tell filters apart", matching)
 	}
 

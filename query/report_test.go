@@ -74,9 +74,9 @@ func prefixOf(a flow.Addr, v4, v6 int) string {
 
 func TestTop(t *testing.T) {
 	e := newEngine(t)
-	b := sampled(7, 3000)
+	b := sampled(7, 1200)
 	files := writeParquet(t, e, b, flow.SamplerID)
-	half := 1500 // and the same rows as two files
+	half := 600 // and the same rows as two files
 	one, two := flow.NewBatch(half), flow.NewBatch(half)
 	one.Append(b, 0, half)
 	two.Append(b, half, b.Len())
@@ -244,7 +244,7 @@ func twinSeries(b *flow.Batch, key func(int) string, from, to, step int64) map[s
 
 func TestSeries(t *testing.T) {
 	e := newEngine(t)
-	b := sampled(9, 1500)
+	b := sampled(9, 700)
 	// Some flows on the borders of buckets, one that is longer than the range,
 	// one that ends before it starts, and one with the greatest counters.
 	for _, c := range []struct{ s, e int64 }{{600_000, 600_000}, {600_000, 660_000}, {540_000, 600_000}, {0, 7_200_000}, {700_000, 690_000}, {659_999, 660_000}, {1_199_999, 1_200_001}} {
@@ -418,7 +418,7 @@ func TestGreatCounters(t *testing.T) {
 
 func TestFlows(t *testing.T) {
 	e := newEngine(t)
-	b := sampled(5, 5000)
+	b := sampled(5, 2600)
 	files := writeParquet(t, e, b)
 	fetch := func(r Request) *flow.Batch {
 		t.Helper()

@@ -498,8 +498,12 @@ func (p *printer) summary(sums query.Sums, first, last time.Time, stats query.St
 		fmt.Fprintf(p.out, "Time window: %s - %s\n", p.moment(first), p.moment(last))
 	}
 	wall := time.Since(p.begin)
-	fmt.Fprintf(p.out, "Flows read: %d in %d files, wall: %.3fs, flows/second: %.0f\n",
-		stats.Rows, stats.Files, wall.Seconds(), float64(stats.Rows)/max(wall.Seconds(), 1e-6))
+	files := "files"
+	if stats.Files == 1 {
+		files = "file"
+	}
+	fmt.Fprintf(p.out, "Flows read: %d in %d %s, wall: %.3fs, flows/second: %.0f\n",
+		stats.Rows, stats.Files, files, wall.Seconds(), float64(stats.Rows)/max(wall.Seconds(), 1e-6))
 	return nil
 }
 
