@@ -2,7 +2,9 @@ package query
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -470,6 +472,22 @@ func TestFlows(t *testing.T) {
 	}
 	if _, err := e.Top(context.Background(), Files{"/nonexistent/x.parquet"}, Request{}); err == nil {
 		t.Error("a missing file is not an error")
+	}
+}
+
+// TestCancel ends a query that would take minutes.
+func TestCancel(t *testing.T) {
+	e := newEngine(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		for e.db.Stats().InUse == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	s := statement{body: "SELECT sum(hash(range)) FROM range(1000000000000)"}
+	if err := e.run(ctx, s, Files(nil), true, func(*sql.Rows) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled query ends with %v", err)
 	}
 }
 
