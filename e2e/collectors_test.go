@@ -233,12 +233,12 @@ type nfcapd struct {
 }
 
 // startNfcapd starts nfcapd or sfcapd. Both scale by a sampling rate that an
-// exporter announces: what is compared must not be sampled.
-func startNfcapd(t *testing.T, name string) *nfcapd {
+// exporter announces.
+func startNfcapd(t *testing.T, name string, more ...string) *nfcapd {
 	t.Helper()
 	need(t, name, "nfdump")
 	n := &nfcapd{port: freePort(t, "udp"), dir: t.TempDir()}
-	args := []string{"-b", "127.0.0.1", "-p", strconv.Itoa(n.port), "-w", n.dir, "-t", "3600", "-B", "8000000"}
+	args := append([]string{"-b", "127.0.0.1", "-p", strconv.Itoa(n.port), "-w", n.dir, "-t", "3600", "-B", "8000000"}, more...)
 	n.process = start(t, name, args...)
 	listening(t, n.process, n.port)
 	return n

@@ -189,27 +189,40 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestRetention demands that what is too old goes, by itself, and no more. A
-// file goes when all in it is too old, so old and young flows get their own.
+// TestRetention demands that what is too old, or too much, goes by itself,
+// and that what is new stays.
 func TestRetention(t *testing.T) {
-	data := t.TempDir()
-	for n, age := range map[int]time.Duration{300: 48 * time.Hour, 60: 0} {
-		s := serve(t, data)
-		newSender(t, s.listen).flowsAt(n, time.Now().Add(-age))
-		s.stop(t)
-	}
-	if got := countOf(t, data); got != 360 {
-		t.Fatalf("%d flows stored, want 360", got)
-	}
-	file := filepath.Join(t.TempDir(), "minamo.yaml")
-	if err := os.WriteFile(file, []byte("store:\n  max-age: 24h\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s := serve(t, data, "--config", file)
-	eventually(t, "the old flows are deleted", func() bool { return countOf(t, data) == 60 })
-	s.stop(t)
-	if got := countOf(t, data); got != 60 {
-		t.Errorf("%d flows left, want the 60 young ones", got)
+	for _, c := range []struct{ name, settings string }{
+		{"age", "store:\n  max-age: 3s\n"},
+		{"size", "store:\n  max-size: 12KiB\n"}, // about one of the files below
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := t.TempDir()
+			for range 3 {
+				s := serve(t, data)
+				newSender(t, s.listen).flows(300)
+				s.stop(t)
+			}
+			if got := countOf(t, data); got != 900 {
+				t.Fatalf("%d flows stored, want 900", got)
+			}
+			file := filepath.Join(t.TempDir(), "minamo.yaml")
+			if err := os.WriteFile(file, []byte(c.settings), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s := serve(t, data, "--config", file)
+			eventually(t, "old flows are deleted", func() bool { return countOf(t, data) < 900 })
+			if s.metric(t, "minamo_store_retired_segments_total") == 0 {
+				t.Error("the deletion is not counted")
+			}
+			before := countOf(t, data)
+			newSender(t, s.listen).flows(60)
+			eventually(t, "new flows are stored", func() bool {
+				got := countOf(t, data) // more of the old may have gone
+				return got == before+60 || got == 60
+			})
+			s.stop(t)
+		})
 	}
 }
 
