@@ -13,6 +13,8 @@ import (
 	"github.com/minamo-flow/minamo/flow"
 )
 
+//go:generate go test . -update
+
 var update = flag.Bool("update", false, "write the generated pages anew")
 
 func TestColumnReference(t *testing.T) {

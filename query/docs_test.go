@@ -8,6 +8,8 @@ import (
 	"testing"
 )
 
+//go:generate go test . -run PrimitivesInDocs -update
+
 var update = flag.Bool("update", false, "write the generated parts of the documentation anew")
 
 // TestPrimitivesInDocs holds docs/filter.md to the table of primitives.
