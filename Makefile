@@ -49,7 +49,7 @@ bench: install build ## flows/s and CPU per flow, beside nfcapd in the same run
 	go run ./bench --minamo bin/minamo
 
 screenshot: install build ## take docs/screenshot.png of the console with data in it
-	@scripts/screenshot
+	MINAMO_SCREENSHOT=$(CURDIR)/docs/screenshot.png MINAMO=$(CURDIR)/bin/minamo go test -count=1 -run TestConsole ./e2e
 
 docs: ## write the generated parts of docs/ anew
 	go generate ./...

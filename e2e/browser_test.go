@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// reading is what a person reads on the console.
+type reading struct {
+	Address                       string
+	Filter                        string
+	Flows, Packets, Bytes         string // exact totals
+	NowFlows, NowPackets, NowBits string
+	Series, Talkers, Interfaces   []readRow
+	Charts                        int
+	Message, Column               string // of a wrong filter
+}
+
+type readRow struct {
+	Table, Key string
+	sums
+}
+
+// TestConsole opens the console in a browser, on an hour of an office's
+// traffic, and compares every figure with what `minamo flows` says. With
+// MINAMO_SCREENSHOT it leaves a picture there.
+func TestConsole(t *testing.T) {
+	need(t, "node", "npm", "chromium")
+	driver := filepath.Join(root, "e2e", "browser")
+	if _, err := os.Stat(filepath.Join(driver, "node_modules", "playwright-core")); err != nil {
+		run(t, "npm", "--prefix", driver, "ci", "--no-audit", "--no-fund")
+	}
+	data := t.TempDir()
+	s := serve(t, data)
+	args := []string{filepath.Join(driver, "drive.mjs"), s.url + "/?range=1h&refresh=0"}
+	o := newOffice(t, s.listen)
+	for minute := 56; minute >= 1; minute-- {
+		o.export(t, time.Now().Add(-time.Duration(minute)*time.Minute), time.Minute, 60)
+	}
+	if file := os.Getenv("MINAMO_SCREENSHOT"); file != "" {
+		args = append(args, file)
+		// So that "now" in the picture is not the whole hour at once.
+		for begin := time.Now(); time.Since(begin) < 70*time.Second; time.Sleep(time.Second) {
+			o.export(t, time.Now(), time.Minute, 1)
+		}
+	}
+	eventually(t, "the flows are stored", func() bool { return countOf(t, data) == o.sent() })
+	// Beside the test, so that the browser ends with it.
+	p := startCmd(t, exec.Command("node", args...))
+	deadline := time.Now().Add(3 * time.Minute)
+	for p.running() && time.Now().Before(deadline) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if p.running() || p.wait(t) != 0 {
+		t.Fatal("the browser's driver failed")
+	}
+	var seen struct {
+		Errors, Elsewhere []string
+		Steps             map[string]reading
+	}
+	if err := json.Unmarshal([]byte(p.output.String()), &seen); err != nil {
+		t.Fatalf("%v in %s", err, p.output)
+	}
+	for _, e := range seen.Errors {
+		t.Errorf("an error in the browser's console: %s", e)
+	}
+	for _, e := range seen.Elsewhere {
+		t.Errorf("the page asked another host: %s", e)
+	}
+	for name, filter := range map[string]string{"open": "", "filtered": "proto udp", "reloaded": "proto udp", "back": ""} {
+		t.Run(name, func(t *testing.T) {
+			r := seen.Steps[name]
+			if r.Filter != filter {
+				t.Errorf("the filter box has %q, want %q", r.Filter, filter)
+			}
+			if r.Charts == 0 {
+				t.Error("there is no chart")
+			}
+			want := stored(t, data, filter).sum()
+			if got := fmt.Sprint(r.Flows, " ", r.Packets, " ", r.Bytes); got != fmt.Sprint(want.Flows, " ", want.Packets, " ", want.Bytes) {
+				t.Errorf("totals on the page %s, minamo flows has %+v", got, want)
+			}
+			var series sums
+			for _, row := range r.Series {
+				series = sums{series.Flows + row.Flows, series.Packets + row.Packets, series.Bytes + row.Bytes}
+			}
+			if series != sums(want) {
+				t.Errorf("the series add up to %+v, minamo flows has %+v", series, want)
+			}
+			compareRows(t, r.Talkers, func(row readRow) string { return "src ip " + row.Key }, filter, data, 5)
+			compareRows(t, r.Interfaces, func(row readRow) string {
+				exporter, index, _ := strings.Cut(row.Key, " ")
+				index = index[strings.LastIndexAny(index, " #")+1:]
+				return fmt.Sprintf("router ip %s and %s if %s", exporter, row.Table, index)
+			}, filter, data, 4)
+		})
+	}
+	if len(args) > 2 {
+		return // the rates below are for everything at once
+	}
+	// The rates depend on the moment, but not in proportion to each other:
+	// everything came at once.
+	open, all := seen.Steps["open"], stored(t, data).sum()
+	flows := decimal(t, open.NowFlows)
+	if flows <= 0 {
+		t.Error("no flows per second now")
+	}
+	if got, want := decimal(t, open.NowPackets)/flows, float64(all.Packets)/float64(all.Flows); math.Abs(got-want) > 0.01*want {
+		t.Errorf("%f packets per flow now, want %f", got, want)
+	}
+	if got, want := decimal(t, open.NowBits)/flows, 8*float64(all.Bytes)/float64(all.Flows); math.Abs(got-want) > 0.01*want {
+		t.Errorf("%f bits per flow now, want %f", got, want)
+	}
+	if wrong := seen.Steps["wrong"]; wrong.Column != "15" || !strings.Contains(wrong.Message, "prot") || wrong.Flows != seen.Steps["filtered"].Flows {
+		t.Errorf("after a wrong filter: column %q, message %q, %s flows; the last figures should stay", wrong.Column, wrong.Message, wrong.Flows)
+	}
+	if a := seen.Steps["filtered"].Address; !strings.Contains(a, "filter=proto") {
+		t.Errorf("the address %s does not hold the filter", a)
+	}
+}
+
+func decimal(t *testing.T, text string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatalf("%q on the page is no number", text)
+	}
+	return n
+}
+
+// compareRows holds rows of a table on the page to `minamo flows`.
+func compareRows(t *testing.T, rows []readRow, filterOf func(readRow) string, filter, data string, least int) {
+	t.Helper()
+	if len(rows) < least {
+		t.Errorf("a table has %d rows, want %d or more: %+v", len(rows), least, rows)
+	}
+	for _, row := range rows {
+		of := filterOf(row)
+		if want := sums(stored(t, data, join(filter, of)).sum()); row.sums != want {
+			t.Errorf("%s: the page has %+v, minamo flows %+v", of, row.sums, want)
+		}
+	}
+}
+
+// office is the traffic of an office with two routers: a believable picture,
+// with a fixed seed.
+type office struct {
+	random  *rand.Rand
+	port    int
+	routers [2]struct {
+		conn     net.Conn
+		sequence uint32
+	}
+}
+
+func newOffice(t *testing.T, port int) *office {
+	t.Helper()
+	o := &office{random: rand.New(rand.NewPCG(2, 1)), port: port}
+	for i := range o.routers {
+		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, byte(1+i))}, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		o.routers[i].conn = conn
+	}
+	return o
+}
+
+// sent is the number of flows sent so far.
+func (o *office) sent() uint64 {
+	return uint64(o.routers[0].sequence) + uint64(o.routers[1].sequence)
+}
+
+// export sends, from each router, the given number of conversations that
+// ended within span before at. A minute has about 60.
+func (o *office) export(t *testing.T, at time.Time, span time.Duration, conversations int) {
+	t.Helper()
+	services := []struct {
+		protocol byte
+		port     uint16
+		weight   float64 // of its bytes
+		packet   uint32
+	}{
+		{6, 443, 30, 1100}, {17, 443, 22, 1200}, {6, 80, 5, 900}, {17, 53, 1, 110}, {6, 22, 3, 400},
+		{6, 993, 2, 600}, {17, 4500, 6, 800}, {6, 445, 4, 1000}, {17, 123, 0.1, 76}, {1, 0, 0.1, 84}, {50, 0, 5, 900},
+	}
+	servers := []struct {
+		address string
+		as      uint16
+	}{
+		{"203.0.113.10", 64500}, {"203.0.113.80", 64500}, {"198.51.100.7", 64501}, {"198.51.100.25", 64501},
+		{"198.51.100.53", 64502}, {"203.0.113.200", 64503},
+	}
+	random := o.random
+	for i := range o.routers {
+		router := &o.routers[i]
+		wave := 1 + 0.45*math.Sin(float64(at.Unix())/420+float64(i)) + 0.15*random.Float64()
+		var records []record5
+		for range conversations {
+			service := services[random.IntN(len(services))]
+			server := servers[min(random.IntN(len(servers)), random.IntN(len(servers)))]
+			host := netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + min(random.IntN(40), random.IntN(40)))})
+			bytes := uint32(service.weight * wave * (0.2 + min(random.ExpFloat64(), 2)) * 400_000)
+			end := at.Add(-time.Duration(random.Int64N(int64(span))))
+			up := record5{
+				src: host, dst: netip.MustParseAddr(server.address), srcPort: uint16(32768 + random.IntN(28000)), dstPort: service.port,
+				protocol: service.protocol, in: uint16(1 + random.IntN(3)), out: uint16(10 + random.IntN(2)),
+				bytes: 80 + bytes/12, packets: 1 + bytes/12/200, dstAS: server.as,
+				start: end.Add(-time.Duration(1+random.IntN(100)) * time.Second), end: end,
+			}
+			down := up
+			down.src, down.dst, down.srcPort, down.dstPort = up.dst, up.src, up.dstPort, up.srcPort
+			down.in, down.out, down.srcAS, down.dstAS = up.out, up.in, up.dstAS, 0
+			down.bytes, down.packets = service.packet+bytes, 1+bytes/service.packet
+			if service.port == 0 {
+				up.srcPort, down.dstPort = 0, 0
+			}
+			records = append(records, up, down)
+		}
+		for len(records) > 0 {
+			some := records[:min(30, len(records))]
+			router.conn.Write(datagram5(router.sequence, at, some))
+			router.sequence += uint32(len(some))
+			records = records[len(some):]
+		}
+	}
+	drained(t, o.port)
+}
