@@ -88,7 +88,7 @@ sflow run`,
   {
     name: 'softflowd',
     port: 2055,
-    configuration: `softflowd -i eth0 -v 9 -n COLLECTOR:PORT -t maxlife=60 -t expint=15`,
+    configuration: `softflowd -i eth0 -v 9 -n COLLECTOR:PORT -t maxlife=30 -t expint=5`,
   },
 ]
 
