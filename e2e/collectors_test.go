@@ -49,7 +49,7 @@ func agree(t *testing.T, ours ledger, name string, theirs ledger) {
 	if len(theirs) == 0 {
 		t.Errorf("%s has no flows: nothing was compared", name)
 	}
-	t.Logf("minamo %+v, %s %+v, in %d conversations", ours.sum(), name, theirs.sum(), len(theirs))
+	t.Logf("%s: minamo %+v, %s %+v, in %d conversations", t.Name(), ours.sum(), name, theirs.sum(), len(theirs))
 	for c, want := range theirs {
 		if got := ours[c]; got != want {
 			t.Errorf("%v > %v protocol %d: minamo %+v, %s %+v", c.src, c.dst, c.protocol, got, name, want)

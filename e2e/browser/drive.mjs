@@ -60,7 +60,7 @@ try {
   const settled = async () => {
     await page.waitForLoadState('networkidle')
     await page.waitForFunction(() => document.querySelector('[data-testid=total-flows]')?.hasAttribute('data-value'))
-    await page.waitForFunction(() => document.querySelector('[data-testid=series-table] tr[data-key]'))
+    await page.waitForFunction(() => document.querySelector('[data-testid=series-table] tr[data-key]') && !document.querySelector('[aria-busy=true]'))
   }
   const filter = async (text) => {
     await page.getByTestId('filter-input').fill(text)
