@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -330,8 +331,8 @@ func TestEverySocketHandsOnAllItGot(t *testing.T) {
 	for _, s := range c.Sockets() {
 		drops += s.Drops
 	}
-	if drops != 0 {
-		t.Skipf("the kernel dropped %d datagrams", drops)
+	if drops != 0 && os.Getenv("CI") != "true" {
+		t.Skipf("SKIPPED: this machine's receive buffers are too small, the kernel dropped %d datagrams", drops)
 	}
 	if sink.flows != 2*datagrams || sink.bytes != 300*datagrams {
 		t.Errorf("%d flows, %d bytes; want %d, %d", sink.flows, sink.bytes, 2*datagrams, 300*datagrams)
