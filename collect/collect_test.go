@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/wire/sflow"
@@ -342,6 +343,51 @@ func TestEverySocketHandsOnAllItGot(t *testing.T) {
 	}
 	if _, err := netip.ParseAddrPort(strings.TrimPrefix(c.Addresses()[0], "udp://")); err != nil {
 		t.Error(err)
+	}
+}
+
+// slowSink leaves the kernel time to fill its buffer again.
+type slowSink struct{}
+
+func (slowSink) Write(*flow.Batch) error {
+	time.Sleep(5 * time.Millisecond)
+	return nil
+}
+
+func TestRunEndsThoughExportersGoOnSending(t *testing.T) {
+	c := New(Config{Listen: []string{"udp://127.0.0.1:0"}, Sockets: 1, ReceiveBuffer: 64 << 10}, slowSink{}, quiet())
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("udp", strings.TrimPrefix(c.Addresses()[0], "udp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood, endFlood := context.WithCancel(t.Context())
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		defer conn.Close()
+		for flood.Err() == nil {
+			conn.Write(v5(0, 0, 100))
+		}
+	}()
+	defer func() { endFlood(); <-sent }()
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	time.Sleep(200 * time.Millisecond)
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("still receiving 5 s after it was stopped")
+		endFlood()
+		<-ended
 	}
 }
 

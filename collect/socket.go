@@ -194,8 +194,14 @@ func (s *socket) readDrops(i int) {
 	}
 }
 
-// stop makes receive return errStopped once the kernel holds nothing more.
+// stop makes receive return errStopped once the kernel holds nothing more. A
+// filter that passes nothing keeps it from taking more meanwhile: exporters go
+// on sending, and a reader behind them would never see the end.
 func (s *socket) stop() {
+	s.raw.Control(func(fd uintptr) {
+		nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
+		unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
+	})
 	s.stopped.Store(true)
 	s.conn.SetReadDeadline(time.Unix(1, 0)) // wakes a waiting receive
 }
