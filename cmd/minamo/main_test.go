@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -102,6 +105,57 @@ func TestServeRefusesWhatCannotBe(t *testing.T) {
 		})
 	}
 }
+
+// What cannot be stored at the end is said, and is no success.
+func TestServeFailsWhenTheLastFlowsAreLost(t *testing.T) {
+	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := probe.LocalAddr().String()
+	probe.Close()
+	cfg := config.Default()
+	cfg.Data, cfg.HTTP, cfg.Listen = t.TempDir(), "127.0.0.1:0", []string{"udp://" + listen}
+	cfg.Store.Seal = config.Duration(time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
+	logged := make(chan struct{}, 1)
+	log := slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
+		if strings.Contains(string(line), "new exporter") {
+			logged <- struct{}{}
+		}
+		return len(line), nil
+	}), nil))
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, cfg, log, io.Discard) }()
+	conn, err := net.Dial("udp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for waiting := true; waiting; {
+		conn.Write(v5(time.Now(), 100)) // refused until serve listens
+		select {
+		case <-logged:
+			waiting = false
+		case err := <-ended:
+			t.Fatal("serve ended: ", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	flows := filepath.Join(cfg.Data, "flows")
+	if err := os.RemoveAll(flows); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(flows, nil, 0o644) // no segment can be placed in a file
+	stop()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("serve ended with %v", err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // v5 is a NetFlow v5 datagram with one flow of the last second.
 func v5(clock time.Time, octets uint32) []byte {

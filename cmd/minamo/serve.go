@@ -177,15 +177,17 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	greet(stdout, cfg, collector.Addresses(), console.Addr())
 
 	// Whatever ends badly ends all.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
+	failures := make(chan error, 3) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, name string, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
-				cancel(fmt.Errorf("%s: %w", name, err))
+				failures <- fmt.Errorf("%s: %w", name, err)
+				cancel()
 			}
 		})
 	}
@@ -195,8 +197,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	rest.Wait()
 	stopStoring()
 	storeDone.Wait()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
+	close(failures)
+	var failed []error
+	for err := range failures {
+		failed = append(failed, err)
+	}
+	if failed != nil {
+		return errors.Join(failed...)
 	}
 	log.Info("stopped: everything received is stored")
 	return nil
