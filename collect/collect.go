@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,6 +96,9 @@ func ParseListen(text string) (network, address string, err error) {
 	host, port := u.Hostname(), u.Port()
 	if port == "" {
 		return "", "", fmt.Errorf("listen address %q: no port, expected udp://HOST:PORT", text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("listen address %q: expected a port up to 65535, found %s", text, port)
 	}
 	network = "udp"
 	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {

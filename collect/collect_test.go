@@ -422,7 +422,7 @@ func TestParseListen(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "2055", "udp://", "udp://host", "tcp://:1", "udp://:1/x"} {
+	for _, text := range []string{"", "2055", "udp://", "udp://host", "tcp://:1", "udp://:1/x", "udp://:65536"} {
 		if _, _, err := ParseListen(text); err == nil {
 			t.Errorf("%q was accepted", text)
 		}

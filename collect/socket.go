@@ -58,7 +58,7 @@ func openSockets(network, address string, n, buffer int) ([]*socket, error) {
 	claim, err := net.ListenPacket(network, address)
 	if err != nil {
 		if errors.Is(err, unix.EADDRINUSE) {
-			return nil, fmt.Errorf("the port is busy: another program receives there (see `ss -ulpn`); stop it or choose another port with --listen")
+			return nil, fmt.Errorf("the port is busy: another program, or another of our listen addresses, receives there (see `ss -ulpn`); stop it or choose another port with --listen")
 		}
 		if errors.Is(err, unix.EACCES) {
 			return nil, fmt.Errorf("%w: ports below 1024 need root or CAP_NET_BIND_SERVICE", err)

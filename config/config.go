@@ -259,6 +259,10 @@ func check(key string, v reflect.Value) string {
 		if v.Int() < 64<<20 {
 			return "expected 64MiB at least"
 		}
+	case "collect.receive-buffer":
+		if v.Int() >= 1<<30 {
+			return "expected less than 1GiB" // the kernel doubles it, in 32 bits
+		}
 	case "collect.sockets", "query.threads":
 		if v.Int() < 0 || v.Int() > 256 {
 			return "expected 0 to 256"
@@ -316,7 +320,7 @@ func (s *Size) parse(text string) error {
 	digits := strings.TrimRight(text, "kKMGTiB ")
 	unit, known := sizeUnits[strings.TrimSpace(text[len(digits):])]
 	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !known || n < 0 || n*unit > 1<<60 {
+	if err != nil || !known || !(n >= 0 && n*unit <= 1<<60) { // NaN is neither
 		return fmt.Errorf("expected a size such as 500MB or 2GiB, found %q", text)
 	}
 	*s = Size(n * unit)
