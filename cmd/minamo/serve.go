@@ -89,11 +89,15 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 			return cfg, err
 		}
 	}
-	var problem string
+	var wrong []error
 	flags.Visit(func(f *flag.Flag) {
+		var problem string
 		switch f.Name {
 		case "data":
 			cfg.Data = *data
+			if *data == "" {
+				problem = "expected a directory"
+			}
 		case "http":
 			cfg.HTTP = *http
 			problem = config.CheckHTTP(*http)
@@ -106,13 +110,10 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 			}
 		}
 		if problem != "" {
-			problem = fmt.Sprintf("minamo serve: --%s: %s", f.Name, problem)
+			wrong = append(wrong, fmt.Errorf("minamo serve: --%s: %s", f.Name, problem))
 		}
 	})
-	if problem != "" {
-		return cfg, errors.New(problem)
-	}
-	return cfg, nil
+	return cfg, errors.Join(wrong...)
 }
 
 // serve builds every piece, runs them in the direction of the data, and stops
