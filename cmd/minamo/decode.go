@@ -107,7 +107,7 @@ func (d *decoding) file(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	d.skipped(name, datagrams.Stats())
+	skipped(d.stderr, name, datagrams.Stats())
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -131,10 +131,10 @@ func (d *decoding) print() error {
 
 // skipped tells of packets in which no datagram was to be found, where they
 // might have held one.
-func (d *decoding) skipped(name string, stats pcap.Stats) {
+func skipped(w io.Writer, name string, stats pcap.Stats) {
 	for reason, n := range stats.Skipped {
 		if r := pcap.Reason(reason); n > 0 && r != pcap.NotUDP {
-			fmt.Fprintf(d.stderr, "%s: %d packets left out: %s\n", name, n, r)
+			fmt.Fprintf(w, "%s: %d packets left out: %s\n", name, n, r)
 		}
 	}
 }

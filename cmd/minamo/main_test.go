@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -315,6 +316,33 @@ func TestReplayCommand(t *testing.T) {
 		if status, _, errs := minamo(t, append([]string{"replay"}, args...)...); status != 2 || errs == "" {
 			t.Errorf("%q: status %d: %s", args, status, errs)
 		}
+	}
+	// No host is this one, where exporters stay apart too.
+	port := to[strings.LastIndex(to, ":"):]
+	if status, out, errs := minamo(t, "replay", file, "--to", port, "--speed", "max"); status != 0 || !strings.Contains(out, "to "+to) || len(take(3)) != 2 {
+		t.Errorf("--to %s: status %d: %s%s", port, status, out, errs)
+	}
+	// Packets that the capture cut off cannot be sent: that is said.
+	recording, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.LittleEndian.PutUint32(recording[24+12:], 1500) // the first packet's length on the wire
+	binary.BigEndian.PutUint16(recording[24+16+2:], 1500)  // and what its IP and UDP headers say
+	binary.BigEndian.PutUint16(recording[24+16+24:], 1480)
+	cut := filepath.Join(t.TempDir(), "cut.pcap")
+	os.WriteFile(cut, recording, 0o644)
+	if status, out, errs := minamo(t, "replay", cut, "--to", to, "--speed", "max"); status != 0 || !strings.Contains(out, "sent 2 datagrams") || !strings.Contains(errs, "1 packets left out: truncated") {
+		t.Errorf("cut: status %d: %s%s", status, out, errs)
+	}
+	take(2)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go os.WriteFile(pipe, recording, 0o600)
+	if status, _, errs := minamo(t, "replay", pipe, "--to", to); status != 1 || !strings.Contains(errs, "pipe") {
+		t.Errorf("a pipe: status %d: %s", status, errs)
 	}
 	if status, _, errs := minamo(t, "replay", file+".gone", "--to", to); status != 1 || !strings.Contains(errs, "gone") {
 		t.Errorf("no file: status %d: %s", status, errs)

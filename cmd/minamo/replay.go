@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -64,9 +65,15 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 		}
 	}
 	target, err := net.ResolveUDPAddr("udp", *to)
-	if err != nil || target.Port == 0 {
+	if err == nil && target.Port == 0 {
+		err = errors.New("no port")
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "minamo replay: --to: expected HOST:PORT, found %q: %v\n", *to, err)
 		return 2
+	}
+	if target.IP == nil {
+		target.IP = net.IPv4(127, 0, 0, 1) // no host is this one
 	}
 	r := replay{file: files[0], target: netip.AddrPortFrom(target.AddrPort().Addr().Unmap(), uint16(target.Port)), now: *now, speed: speed, exporters: map[netip.Addr]*replayed{}, stderr: stderr}
 	defer r.close()
@@ -92,6 +99,7 @@ type replay struct {
 	size        int64
 	begin       time.Time
 
+	stats                              pcap.Stats // of the file
 	datagrams, bytes, other, unshifted int
 }
 
@@ -126,9 +134,14 @@ func (r *replay) each(ctx context.Context, f func(d *pcap.Datagram, offset int64
 		return err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil {
-		r.size = info.Size()
+	info, err := file.Stat()
+	if err != nil {
+		return err
 	}
+	if info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
+		return errors.New("it is read twice, which a pipe cannot be: save it to a file first")
+	}
+	r.size = info.Size()
 	packets, err := pcap.NewReader(file)
 	if err != nil {
 		return err
@@ -138,6 +151,7 @@ func (r *replay) each(ctx context.Context, f func(d *pcap.Datagram, offset int64
 	r.other = 0
 	for ctx.Err() == nil {
 		if err := datagrams.Next(&d); err == io.EOF {
+			r.stats = datagrams.Stats()
 			return nil
 		} else if err != nil {
 			return err
@@ -157,6 +171,7 @@ func (r *replay) run(ctx context.Context) error {
 	if err := r.learn(ctx); err != nil {
 		return err
 	}
+	skipped(r.stderr, r.file, r.stats)
 	if len(r.exporters) == 0 {
 		return fmt.Errorf("no flow export in it (%d other datagrams)", r.other)
 	}
