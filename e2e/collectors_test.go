@@ -8,11 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -346,19 +343,4 @@ func shortDir(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
-}
-
-// silent runs a command for its effect, for cleaning up: failure is no news.
-func silent(name string, args ...string) { exec.Command(name, args...).Run() }
-
-// folderSize is the bytes of all files under a folder.
-func folderSize(dir string) (size int64) {
-	filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
-		var s syscall.Stat_t
-		if syscall.Lstat(path, &s) == nil && s.Mode&syscall.S_IFMT == syscall.S_IFREG {
-			size += s.Size
-		}
-		return nil
-	})
-	return size
 }

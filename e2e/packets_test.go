@@ -30,8 +30,8 @@ func (c *capture) u32(values ...uint32) {
 	}
 }
 
-// packet appends one IP packet with size bytes of payload after an 8-byte
-// header that does for UDP and ICMP; for TCP it gets the usual 20.
+// packet appends one IP packet. flags are TCP's; for ICMP the source port is
+// the type.
 func (c *capture) packet(at time.Time, protocol byte, src, dst netip.AddrPort, payload []byte, flags byte) {
 	var transport []byte
 	switch protocol {
