@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -129,7 +130,15 @@ func (q question) arguments() string {
 // commandTime is a moment as `minamo flows -t` reads it.
 func commandTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// shellQuote makes text one word of a command line.
+func shellQuote(text string) string {
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-:,", r)
+	}) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
 
 type topInput struct {
 	Scope
@@ -171,7 +180,7 @@ func (s *Server) top(ctx context.Context, in *topInput) (*topOutput, error) {
 	}
 	q.Order, q.Limit = query.Order(in.Metric), in.Limit
 	out := &topOutput{Top{By: names(q.By), Metric: in.Metric, From: q.From.UTC(), To: q.To.UTC(), Rows: []TopRow{}}}
-	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", s.DataDir, strings.Join(names(q.By), ","), in.Metric, in.Limit)
+	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", shellQuote(s.DataDir), strings.Join(names(q.By), ","), in.Metric, in.Limit)
 	out.Body.Meta, err = s.ask(ctx, "top", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
 		table, err := s.Engine.Top(ctx, snapshot, q.Request)
 		if err != nil {
@@ -247,6 +256,8 @@ var units = map[string]struct {
 const (
 	buckets    = 200  // about how many the server chooses
 	maxBuckets = 5000 // a series may have
+
+	maxSpan = 200 * 365 * 24 * time.Hour // of a series; a time.Duration holds 292 years
 )
 
 // steps are the lengths of a bucket that people can read off an axis.
@@ -273,6 +284,9 @@ func (s *Server) series(ctx context.Context, in *seriesInput) (*seriesOutput, er
 	if err != nil {
 		return nil, err
 	}
+	if q.To.Sub(q.From) > maxSpan {
+		return nil, huma.Error422UnprocessableEntity("from: a series spans 200 years at most: choose a later start or an earlier end")
+	}
 	q.Order, q.Limit, q.Step = query.Order(in.Metric), in.Limit, time.Duration(in.Step)*time.Second
 	if q.Step == 0 {
 		q.Step = chooseStep(q.To.Sub(q.From))
@@ -287,7 +301,7 @@ func (s *Server) series(ctx context.Context, in *seriesInput) (*seriesOutput, er
 		By: names(q.By), Metric: in.Metric, Unit: unit.name, From: q.From.UTC(), To: q.To.UTC(),
 		Step: int(q.Step / time.Second), Series: []Line{},
 	}}
-	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", s.DataDir, strings.Join(names(q.By), ","), in.Metric, in.Limit)
+	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", shellQuote(s.DataDir), strings.Join(names(q.By), ","), in.Metric, in.Limit)
 	out.Body.Meta, err = s.ask(ctx, "series", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
 		table, err := s.Engine.Series(ctx, snapshot, q.Request)
 		if err != nil {
@@ -337,7 +351,7 @@ func (s *Server) flows(ctx context.Context, in *flowsInput) (*flowsOutput, error
 	q.Order, q.Limit = query.ByNewest, in.Limit
 	out := &flowsOutput{}
 	out.Body.Rows = []json.RawMessage{}
-	command := fmt.Sprintf("minamo flows --data %s -O newest -c %d -o json", s.DataDir, in.Limit)
+	command := fmt.Sprintf("minamo flows --data %s -O newest -c %d -o json", shellQuote(s.DataDir), in.Limit)
 	out.Body.Meta, err = s.ask(ctx, "flows", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
 		return s.Engine.Flows(ctx, snapshot, q.Request, func(b *flow.Batch) error {
 			for i := range b.Len() {

@@ -151,8 +151,9 @@ func console(built fs.FS) http.Handler {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // their names carry a hash
 		} else {
 			w.Header().Set("Cache-Control", "no-cache")
-			if _, err := fs.Stat(built, name); name != "" && err != nil && path.Ext(name) == "" {
-				r.URL.Path = "/"
+			info, err := fs.Stat(built, name)
+			if err == nil && info.IsDir() || err != nil && path.Ext(name) == "" {
+				r.URL.Path = "/" // also for folders: their lists are nobody's page
 			}
 		}
 		files.ServeHTTP(w, r)

@@ -188,6 +188,8 @@ func TestFaultsAreProblemsThatNameTheParameter(t *testing.T) {
 		"/api/top?metric=love":                       "metric",
 		"/api/top?limit=-1":                          "limit",
 		"/api/series?step=1&from=-30d":               "too many",
+		"/api/series?from=0001-01-01T00:00:00Z":      "200 years",
+		"/api/top?from=-220000d":                     "RFC 3339",
 		"/api/flows?limit=1000000":                   "limit",
 		"/api/series?by=" + strings.Repeat("x", 500): "unknown",
 	} {
@@ -240,7 +242,7 @@ func TestTheAPIIsDescribed(t *testing.T) {
 
 func TestConsoleMetricsAndHealth(t *testing.T) {
 	web, _ := site(t)
-	for _, path := range []string{"/", "/explore", "/index.html"} {
+	for _, path := range []string{"/", "/explore", "/index.html", "/assets", "/assets/"} {
 		r, err := http.Get(web.URL + path)
 		if err != nil {
 			t.Fatal(err)
@@ -255,6 +257,16 @@ func TestConsoleMetricsAndHealth(t *testing.T) {
 	fetch(t, web, "/healthz", 200, nil)
 	if body := fetch(t, web, "/metrics", 200, nil); !strings.Contains(body, "minamo_query_seconds") && !strings.Contains(body, "minamo_store") {
 		t.Error("no metrics of ours")
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for text, want := range map[string]string{
+		"/var/lib/minamo": "/var/lib/minamo", "my data": "'my data'", "": "''", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "port 53": "'port 53'",
+	} {
+		if got := shellQuote(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	if span, ok := strings.CutPrefix(text, "-"); ok {
 		if days, ok := strings.CutSuffix(span, "d"); ok {
 			span = days + "h"
-			if d, err := time.ParseDuration(span); err == nil {
+			if d, err := time.ParseDuration(span); err == nil && d <= math.MaxInt64/24 {
 				return now.Add(-24 * d), nil
 			}
 		} else if d, err := time.ParseDuration(span); err == nil {
