@@ -86,14 +86,14 @@ var elements = [...]element{
 	{id: 322, to: eventTime, as: asSeconds},  // observationTimeSeconds
 	{id: 160, to: bootTime},                  // systemInitTimeMilliseconds
 
-	{id: 305, to: rateInterval},     // samplingPacketInterval
-	{id: 306, to: rateSpace},        // samplingPacketSpace
-	{id: 34, to: flow.SamplingRate}, // samplingInterval
+	{id: 305, to: rateInterval},                 // samplingPacketInterval
+	{id: 306, to: rateSpace},                    // samplingPacketSpace
+	{id: 34, to: flow.SamplingRate},             // samplingInterval
 	{id: 50, to: flow.SamplingRate, twin: true}, // samplerRandomInterval
-	{id: 309, to: rateSize},         // samplingSize
-	{id: 310, to: ratePopulation},   // samplingPopulation
-	{id: 48, to: flow.SamplerID},    // samplerId
-	{id: 302, to: flow.SamplerID},   // selectorId
+	{id: 309, to: rateSize},                     // samplingSize
+	{id: 310, to: ratePopulation},               // samplingPopulation
+	{id: 48, to: flow.SamplerID},                // samplerId
+	{id: 302, to: flow.SamplerID},               // selectorId
 
 	{id: 60, to: ipVersion},                                // ipVersion
 	{id: 8, to: flow.SrcAddr, as: asAddr4},                 // sourceIPv4Address
