@@ -51,12 +51,15 @@ func TestLogstashGoldens(t *testing.T) {
 			} `json:"field_assertions"`
 		}
 		readJSON(t, file, &golden)
+		if golden.Context == "Netflow 9 Cisco ASR 9000 series template 260" {
+			continue // its template is in a file that the fixtures do not have
+		}
 		t.Run(golden.Context, func(t *testing.T) {
 			b, m, s := flow.NewBatch(1), &Message{}, NewSession(Limits{})
 			for _, name := range golden.Files {
 				datagram, err := os.ReadFile(filepath.Join(dir, name))
 				if err != nil {
-					t.Skip(err)
+					t.Fatal(err)
 				}
 				if err := s.Decode(datagram, 0, b, m); err != nil {
 					t.Log(err)
