@@ -5,12 +5,15 @@ package collect
 // counts flows, v9 and sFlow datagrams, IPFIX data records).
 type sequence struct {
 	missing  uint64 // units that never came
-	reorders uint64 // datagrams that came late, after being counted as missing
+	reorders uint64 // datagrams that came late, or twice
 	restarts uint64
 
 	started bool
 	next    uint32 // expected
 	late    uint32 // units of the last gaps that may still come
+
+	stepped bool   // the last datagram lay a little back, and filled no gap
+	before  uint32 // what was expected before it
 }
 
 // maxGap is the longest jump forward that is believed to be loss, in units;
@@ -32,6 +35,13 @@ func reorderUnits(version uint16) uint32 {
 func (s *sequence) follow(number, units uint32, known bool, reorder uint32) {
 	expected, started := s.next, s.started
 	s.started = known
+	if s.stepped && number == s.before {
+		// It went on as before: that one came twice, or late; it was no restart.
+		s.restarts--
+		s.reorders++
+		expected = number
+	}
+	s.stepped = false
 	ahead := int32(number - expected)
 	switch {
 	case !started || ahead == 0:
@@ -49,6 +59,7 @@ func (s *sequence) follow(number, units uint32, known bool, reorder uint32) {
 	default:
 		s.restarts++
 		s.late = 0
+		s.stepped, s.before = ahead < 0 && uint32(-ahead) <= reorder, expected
 	}
 	s.next = number + units
 }

@@ -29,7 +29,7 @@ type DomainStatus struct {
 	Datagrams      uint64           `json:"datagrams"`
 	Flows          uint64           `json:"flows"`
 	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
-	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late"`
+	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late, or twice"`
 	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
 	ClockOffsetMS  int64            `json:"clock_offset_ms" doc:"The exporter's clock minus ours, by its last datagram; 0 for sFlow, which has none"`
 	Sampling       []SamplingStatus `json:"sampling" doc:"Rates announced in options data"`
@@ -145,7 +145,7 @@ var (
 	descDatagrams       = prometheus.NewDesc("minamo_exporter_datagrams_total", "Datagrams decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descFlows           = prometheus.NewDesc("minamo_exporter_flows_total", "Flow records decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
-	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late.", []string{"exporter", "protocol", "domain"}, nil)
+	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late, or twice.", []string{"exporter", "protocol", "domain"}, nil)
 	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
 	descClock           = prometheus.NewDesc("minamo_exporter_clock_offset_seconds", "The exporter's clock minus ours, by its last datagram.", []string{"exporter", "protocol", "domain"}, nil)
 	descTemplates       = prometheus.NewDesc("minamo_exporter_templates", "Templates known.", []string{"exporter"}, nil)
