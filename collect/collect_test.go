@@ -405,6 +405,10 @@ func TestBusyPortIsAnError(t *testing.T) {
 	if err := c.Listen(); err == nil || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("got %v", err)
 	}
+	away := New(Config{Listen: []string{"udp://192.0.2.77:0"}}, &sums{}, quiet())
+	if err := away.Listen(); err == nil || !strings.Contains(err.Error(), "no such address") {
+		t.Errorf("an address elsewhere: %v", err)
+	}
 	// Also where the other one would share the port, as we do among ourselves.
 	first := New(Config{Listen: []string{"udp://127.0.0.1:0"}}, &sums{}, quiet())
 	if err := first.Listen(); err != nil {
