@@ -74,6 +74,7 @@ type Collector struct {
 	log     *slog.Logger
 	sockets []*socket
 
+	flows      atomic.Uint64 // decoded, since the start
 	sinkErrors atomic.Uint64
 }
 
@@ -190,8 +191,9 @@ func (c *Collector) read(s *socket) {
 		n, err := s.receive()
 		if err != nil {
 			if !errors.Is(err, errStopped) {
-				c.log.Error("socket failed: no more flows from it until restart", "address", s.address, "error", err)
+				c.log.Error("socket failed: the other sockets of its address go on without it", "address", s.address, "error", err)
 			}
+			s.close() // the kernel must not give it what nobody reads
 			return
 		}
 		now := time.Now()
@@ -203,6 +205,7 @@ func (c *Collector) read(s *socket) {
 		if batch.Len() == 0 {
 			continue
 		}
+		c.flows.Add(uint64(batch.Len()))
 		c.Meter.add(now.Unix(), batch)
 		if err := c.sink.Write(batch); err != nil {
 			c.sinkErrors.Add(1)

@@ -244,10 +244,14 @@ func (e *Exporters) exporter(addr netip.Addr) *exporter {
 	if len(e.byAddr) >= e.cfg.Max {
 		e.evict()
 	}
-	x = &exporter{addr: addr, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: time.Now().UnixMilli()}
+	x = newExporter(addr, time.Now().UnixMilli())
 	e.byAddr[addr] = x
 	e.log.Info("new exporter", "exporter", addr)
 	return x
+}
+
+func newExporter(addr netip.Addr, seen int64) *exporter {
+	return &exporter{addr: addr, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: seen}
 }
 
 // evict forgets the sixteenth of the exporters that was silent the longest: a

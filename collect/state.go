@@ -25,6 +25,7 @@ type state struct {
 
 type exporterState struct {
 	Exporter  netip.Addr         `json:"exporter"`
+	LastSeen  int64              `json:"last_seen"` // ms
 	Templates []netflow.Template `json:"templates,omitempty"`
 	Sampling  []samplingState    `json:"sampling,omitempty"`
 }
@@ -40,7 +41,7 @@ func (e *Exporters) save(path string) error {
 	s := state{Version: stateVersion}
 	for _, x := range e.all() {
 		x.mu.Lock()
-		kept := exporterState{Exporter: x.addr}
+		kept := exporterState{Exporter: x.addr, LastSeen: x.lastSeen}
 		if x.netflow != nil {
 			kept.Templates = x.netflow.Templates()
 		}
@@ -84,14 +85,15 @@ func (e *Exporters) load(path string) error {
 		return fmt.Errorf("state file %s: version %d, expected %d", path, s.Version, stateVersion)
 	}
 	for _, kept := range s.Exporters {
-		x := e.exporter(kept.Exporter)
-		x.mu.Lock()
+		x := newExporter(kept.Exporter, kept.LastSeen)
 		x.netflow = netflow.NewSession(e.cfg.Limits)
 		x.netflow.Restore(kept.Templates)
 		for _, r := range kept.Sampling {
 			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
 		}
-		x.mu.Unlock()
+		e.mu.Lock()
+		e.byAddr[x.addr] = x
+		e.mu.Unlock()
 	}
 	return nil
 }

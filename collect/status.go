@@ -124,6 +124,9 @@ func (c *Collector) Sockets() []SocketStatus {
 	return list
 }
 
+// Flows counts the flow records decoded since the start.
+func (c *Collector) Flows() uint64 { return c.flows.Load() }
+
 // Rejected counts the datagrams whose protocol is not known, by version.
 func (e *Exporters) Rejected() map[string]uint64 {
 	e.unknown.mu.Lock()

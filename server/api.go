@@ -76,6 +76,7 @@ func (s *Server) status(context.Context, *struct{}) (*statusOutput, error) {
 		FlowsPerSecond:    rates.Flows,
 		PacketsPerSecond:  rates.Packets,
 		BitsPerSecond:     rates.Bytes * 8,
+		FlowsTotal:        s.Collector.Flows(),
 		RateWindowSeconds: rates.Window,
 		Listen:            s.Collector.Addresses(),
 		Exporters:         len(exporters),
@@ -87,11 +88,6 @@ func (s *Server) status(context.Context, *struct{}) (*statusOutput, error) {
 	}}
 	for _, socket := range sockets {
 		out.Body.DatagramsTotal += socket.Datagrams
-	}
-	for _, x := range exporters {
-		for _, d := range x.Domains {
-			out.Body.FlowsTotal += d.Flows
-		}
 	}
 	return out, nil
 }

@@ -143,7 +143,7 @@ func shellQuote(text string) string {
 type topInput struct {
 	Scope
 	Grouping
-	Limit int `query:"limit" default:"10" minimum:"0" maximum:"10000" doc:"Rows at most; 0 is all"`
+	Limit int `query:"limit" default:"10" minimum:"1" maximum:"10000" doc:"Rows at most"`
 }
 
 type topOutput struct{ Body Top }

@@ -25,6 +25,10 @@ func newLogger(w io.Writer, cfg config.Log) *slog.Logger {
 const (
 	logBurst  = 10          // lines of one message that pass
 	logWindow = time.Minute // in this time
+
+	// logMessages bounds how many messages are told apart. Ours are constants;
+	// those of libraries may not be.
+	logMessages = 1000
 )
 
 // limitedHandler lets only a few lines with the same message through in a
@@ -37,7 +41,7 @@ type limitedHandler struct {
 
 type limits struct {
 	mu   sync.Mutex
-	seen map[string]*limit // messages are constants of the program: few
+	seen map[string]*limit // by message
 }
 
 type limit struct {
@@ -63,6 +67,9 @@ func (l *limits) pass(message string, now time.Time) (suppressed int, pass bool)
 	defer l.mu.Unlock()
 	m := l.seen[message]
 	if m == nil {
+		if len(l.seen) >= logMessages {
+			clear(l.seen)
+		}
 		m = &limit{since: now}
 		l.seen[message] = m
 	}

@@ -184,17 +184,17 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
 	failures := make(chan error, 3) // one of each at most; also those of stopping
-	run := func(group *sync.WaitGroup, ctx context.Context, name string, f func(context.Context) error) {
+	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
-				failures <- fmt.Errorf("%s: %w", name, err)
+				failures <- err
 				cancel()
 			}
 		})
 	}
-	run(&storeDone, storing, "store", kept.Run)
-	run(&rest, ctx, "collector", collector.Run)
-	run(&rest, ctx, "console", func(ctx context.Context) error { return site.Serve(ctx, console) })
+	run(&storeDone, storing, kept.Run)
+	run(&rest, ctx, collector.Run)
+	run(&rest, ctx, func(ctx context.Context) error { return site.Serve(ctx, console) })
 	rest.Wait()
 	stopStoring()
 	storeDone.Wait()
@@ -240,13 +240,21 @@ func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr)
 	if elsewhere != nil {
 		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s\n", strings.Join(elsewhere, ", "))
 	}
-	fmt.Fprintf(w, "  console    http://%s/\n", console)
+	fmt.Fprintf(w, "  console    http://%s/\n", reachable(console))
 	data, err := filepath.Abs(cfg.Data)
 	if err != nil {
 		data = cfg.Data
 	}
 	fmt.Fprintf(w, "  data       %s\n", data)
 	fmt.Fprintf(w, "  shell      %s flows --data %s -s srcip/bytes\n\n", os.Args[0], cfg.Data)
+}
+
+// reachable is an address at which this machine finds the listener itself.
+func reachable(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return a.String()
 }
 
 // ownAddresses are the addresses at which others reach this machine.
