@@ -159,11 +159,11 @@ func TestSamplePoolTellsTheEffectiveRate(t *testing.T) {
 		"samples got lost": {500, 100, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var p pools
+			var p sources
 			faults := 0
-			for i := range uint32(2 * poolSamples) {
+			for i := range uint32(2 * rateSamples) {
 				s := sflow.Sample{Sequence: 0xffffff00 + i, Rate: tc.rate, Pool: 0xfffffff0 + i*tc.perSample, Drops: i * tc.drops}
-				if p.check(s) != nil {
+				if p.follow(s) != nil {
 					faults++
 				}
 			}
@@ -171,6 +171,22 @@ func TestSamplePoolTellsTheEffectiveRate(t *testing.T) {
 				t.Errorf("%d faults", faults)
 			}
 		})
+	}
+}
+
+func TestMissingSamplesAreCountedBySource(t *testing.T) {
+	var s sources
+	for _, h := range []struct{ source, sequence uint32 }{{1, 10}, {2, 500}, {1, 11}, {2, 503}, {1, 12}, {2, 504}} {
+		s.follow(sflow.Sample{Source: sflow.Source{Index: h.source}, Sequence: h.sequence, Rate: 1})
+	}
+	if got := s.missing(); got != 2 {
+		t.Errorf("%d missing, want 2", got)
+	}
+	for i := range uint32(2 * maxSources) {
+		s.follow(sflow.Sample{Source: sflow.Source{Index: i}})
+	}
+	if len(s) != maxSources {
+		t.Errorf("%d sources are kept", len(s))
 	}
 }
 

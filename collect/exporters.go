@@ -75,9 +75,9 @@ type domain struct {
 	datagrams, flows uint64
 	sequence         sequence
 	samplers         samplers
-	pools            pools // sFlow
-	clockOffset      int64 // ms, exporter minus collector, of the last datagram; sFlow has no clock
-	lastSeen         int64 // ms
+	sources          sources // sFlow
+	clockOffset      int64   // ms, exporter minus collector, of the last datagram; sFlow has no clock
+	lastSeen         int64   // ms
 }
 
 // NewExporters returns an empty set.
@@ -178,7 +178,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.lastSeen = received
 	d.sequence.follow(m.Sequence, 1, true, reorderUnits(9))
 	for _, sample := range m.Samples {
-		if err := d.pools.check(sample); err != nil {
+		if err := d.sources.follow(sample); err != nil {
 			x.count("sampling_mismatch", 1)
 			e.log.Warn("sampling rate and sample pool do not agree", "exporter", source, "error", err)
 		}

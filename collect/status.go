@@ -29,6 +29,7 @@ type DomainStatus struct {
 	Datagrams      uint64           `json:"datagrams"`
 	Flows          uint64           `json:"flows"`
 	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
+	MissingSamples uint64           `json:"missing_samples" doc:"sFlow samples that never came, by the sources' own numbers: in datagrams that were lost, and between them"`
 	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late, or twice"`
 	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
 	ClockOffsetMS  int64            `json:"clock_offset_ms" doc:"The exporter's clock minus ours, by its last datagram; 0 for sFlow, which has none"`
@@ -81,6 +82,7 @@ func (x *exporter) status() ExporterStatus {
 			Datagrams:      d.datagrams,
 			Flows:          d.flows,
 			MissingUnits:   d.sequence.missing,
+			MissingSamples: d.sources.missing(),
 			Reordered:      d.sequence.reorders,
 			Restarts:       d.sequence.restarts,
 			ClockOffsetMS:  d.clockOffset,
@@ -148,6 +150,7 @@ var (
 	descDatagrams       = prometheus.NewDesc("minamo_exporter_datagrams_total", "Datagrams decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descFlows           = prometheus.NewDesc("minamo_exporter_flows_total", "Flow records decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
+	descSamples         = prometheus.NewDesc("minamo_exporter_missing_samples_total", "sFlow samples that never came, by the sources' own numbers.", []string{"exporter", "protocol", "domain"}, nil)
 	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late, or twice.", []string{"exporter", "protocol", "domain"}, nil)
 	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
 	descClock           = prometheus.NewDesc("minamo_exporter_clock_offset_seconds", "The exporter's clock minus ours, by its last datagram.", []string{"exporter", "protocol", "domain"}, nil)
@@ -162,7 +165,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops, descRejected, descDatagrams,
-		descFlows, descMissing, descReordered, descRestarts, descClock, descTemplates, descMalformed, descProblems,
+		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descTemplates, descMalformed, descProblems,
 		descExporters, descEvicted, descSinkErrors} {
 		descs <- d
 	}
@@ -197,6 +200,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 			counter(descDatagrams, d.Datagrams, labels...)
 			counter(descFlows, d.Flows, labels...)
 			counter(descMissing, d.MissingUnits, labels...)
+			counter(descSamples, d.MissingSamples, labels...)
 			counter(descReordered, d.Reordered, labels...)
 			counter(descRestarts, d.Restarts, labels...)
 			gauge(descClock, float64(d.ClockOffsetMS)/1000, labels...)
