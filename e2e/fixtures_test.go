@@ -2,12 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
 
 // nfdumpDiffers names the recordings that Debian's nfdump reads in another way
@@ -22,25 +23,11 @@ var nfdumpDiffers = map[string]string{
 // TestRecordings replays what real devices sent to Minamo and to nfcapd, one
 // recording after the other, so that templates do not mix.
 func TestRecordings(t *testing.T) {
-	dir := fixtures(t)
 	need(t, "nfcapd", "nfdump")
-	text, err := os.ReadFile(filepath.Join(dir, "CASES.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	column := map[string]int{}
-	for i, name := range strings.Split(lines[0], "\t") {
-		column[name] = i
-	}
 	compared := 0
-	for _, line := range lines[1:] {
-		f := strings.Split(line, "\t")
-		if len(f) < len(column) {
-			t.Fatalf("CASES.tsv: a line with %d columns: %q", len(f), line)
-		}
-		name, protocols := f[column["case"]], f[column["protocols"]]
-		if n, _ := strconv.Atoi(f[column["nfdump_records"]]); n == 0 {
+	for _, c := range fixtures.Cases(t, "nfv5", "nfv9", "ipfix") {
+		name, protocols := c.Name, c.Column("protocols")
+		if n, _ := strconv.Atoi(c.Column("nfdump_records")); n == 0 {
 			continue // not NetFlow or IPFIX, or only templates
 		}
 		if why := nfdumpDiffers[name]; why != "" {
@@ -59,7 +46,7 @@ func TestRecordings(t *testing.T) {
 			data := t.TempDir()
 			s := serve(t, data)
 			x := newTee(t, "", s.listen, peer.port)
-			run(t, minamo, "replay", filepath.Join(dir, f[column["pcap"]]), "--to", x.address(), "--speed", "max")
+			run(t, minamo, "replay", c.Pcap, "--to", x.address(), "--speed", "max")
 			x.flush(t)
 			s.stop(t)
 			agree(t, stored(t, data), "nfcapd", peer.ledger(t))
@@ -73,7 +60,7 @@ func TestRecordings(t *testing.T) {
 // TestReplayNow demands that a recording of years ago appears at the present,
 // with the same figures, and that a paced replay does what it says.
 func TestReplayNow(t *testing.T) {
-	recording := filepath.Join(fixtures(t), "cases", "ipfixcol_ipfix_data_02-odid0.pcap")
+	recording := filepath.Join(fixtures.Dir(t), "cases", "ipfixcol_ipfix_data_02-odid0.pcap")
 	data := t.TempDir()
 	s := serve(t, data)
 	to := fmt.Sprintf("127.0.0.1:%d", s.listen)

@@ -72,19 +72,6 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// fixtures is the folder of recorded exports.
-func fixtures(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("MINAMO_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join(root, "..", "shared", "fixtures")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "CASES.tsv")); err != nil {
-		skip(t, "no recorded exports: %v (set MINAMO_FIXTURES)", err)
-	}
-	return dir
-}
-
 // eventually polls until the condition holds; it fails the test when it never does.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()

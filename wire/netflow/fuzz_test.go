@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
 
 // seeds are datagrams of every kind, then those of the fixtures.
@@ -25,9 +26,9 @@ func seeds() [][]byte {
 		ipfixMessage(1, set(3, u16(300, 2, 1), specifiers([]TemplateField{{0, 160, 8}, {0, 34, 4}})), set(300, u32(1, 2, 3))),
 		ipfixMessage(1, set(2, u16(2, 0)), set(3, u16(3, 0))),
 	}
-	dir := os.Getenv("MINAMO_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "fixtures")
+	dir, err := fixtures.Find()
+	if err != nil {
+		return list
 	}
 	for _, pattern := range []string{"logstash-codec-netflow/*.dat", "*/inline/*ipfix.bin", "*/inline/*nfv9.bin"} {
 		files, _ := filepath.Glob(filepath.Join(dir, pattern))

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
 
 // TestLogstashGoldens compares with the events that logstash's codec is
 // tested for.
 func TestLogstashGoldens(t *testing.T) {
-	dir := filepath.Join(fixtures(t), "logstash-codec-netflow")
+	dir := filepath.Join(fixtures.Dir(t), "logstash-codec-netflow")
 	files, _ := filepath.Glob(filepath.Join(dir, "golden", "*.json"))
 	if len(files) == 0 {
 		t.Fatal("no golden files")
@@ -112,7 +113,7 @@ func TestLogstashGoldens(t *testing.T) {
 
 // TestTelegrafGoldens compares with the metrics that telegraf is tested for.
 func TestTelegrafGoldens(t *testing.T) {
-	dir := filepath.Join(fixtures(t), "telegraf")
+	dir := filepath.Join(fixtures.Dir(t), "telegraf")
 	names := map[string]flow.Column{
 		"src": flow.SrcAddr, "dst": flow.DstAddr, "src_port": flow.SrcPort, "dst_port": flow.DstPort, "in_bytes": flow.Bytes, "in_packets": flow.Packets,
 		"in_snmp": flow.InIf, "out_snmp": flow.OutIf, "src_as": flow.SrcAS, "dst_as": flow.DstAS, "bgp_src_as": flow.SrcAS, "bgp_dst_as": flow.DstAS,

@@ -2,81 +2,18 @@ package netflow
 
 import (
 	"encoding/binary"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
-
-// fixtures is the folder of recorded exports with the answers of other
-// decoders. They are not part of the project.
-func fixtures(t testing.TB) string {
-	dir := os.Getenv("MINAMO_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "fixtures")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "CASES.tsv")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no fixtures: %v; set MINAMO_FIXTURES", err)
-		}
-		t.Skipf("SKIPPED, NOTHING WAS CHECKED: no fixtures: %v; set MINAMO_FIXTURES", err)
-	}
-	return dir
-}
-
-// fixtureCase is a row of CASES.tsv.
-type fixtureCase struct {
-	name, pcap     string
-	flows, options int
-	nfdump, tshark string // files
-}
-
-// fixtureCases lists the cases of our protocols.
-func fixtureCases(t testing.TB, dir string) []fixtureCase {
-	f, err := os.Open(filepath.Join(dir, "CASES.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes = '\t', true
-	rows, err := r.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := map[string]int{}
-	for i, name := range rows[0] {
-		column[name] = i
-	}
-	var cases []fixtureCase
-	for _, row := range rows[1:] {
-		at := func(name string) string { return row[column[name]] }
-		if p := at("protocols"); !strings.Contains(p, "nfv") && !strings.Contains(p, "ipfix") {
-			continue
-		}
-		c := fixtureCase{name: at("case"), pcap: filepath.Join(dir, at("pcap"))}
-		c.flows, _ = strconv.Atoi(at("flow_records"))
-		c.options, _ = strconv.Atoi(at("option_records"))
-		for _, oracle := range strings.Split(at("oracles"), ", ") {
-			switch {
-			case strings.HasSuffix(oracle, "nfdump.json"):
-				c.nfdump = filepath.Join(dir, oracle)
-			case strings.HasSuffix(oracle, "tshark.json"):
-				c.tshark = filepath.Join(dir, oracle)
-			}
-		}
-		cases = append(cases, c)
-	}
-	return cases
-}
 
 // payloads returns the UDP payloads of a capture of Ethernet and IPv4.
 func payloads(t testing.TB, file string) [][]byte {
@@ -405,15 +342,14 @@ func excused(oracle, fixture string, c flow.Column) bool {
 // TestFixtures decodes every recorded case of our protocols and compares each
 // record, value by value, with what nfdump and tshark made of it.
 func TestFixtures(t *testing.T) {
-	dir := fixtures(t)
 	cases, records, values := 0, 0, 0
-	for _, c := range fixtureCases(t, dir) {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range fixtures.Cases(t, "nfv5", "nfv9", "ipfix") {
+		t.Run(c.Name, func(t *testing.T) {
 			b := flow.NewBatch(64)
 			s := NewSession(Limits{})
 			var m Message
 			options := 0
-			for _, datagram := range payloads(t, c.pcap) {
+			for _, datagram := range payloads(t, c.Pcap) {
 				if len(datagram) < 2 || datagram[0] != 0 {
 					continue
 				}
@@ -431,14 +367,14 @@ func TestFixtures(t *testing.T) {
 				}
 				options += m.OptionRecords
 			}
-			if b.Len() != c.flows {
-				t.Errorf("%d flow records, want %d", b.Len(), c.flows)
+			if got, want := strconv.Itoa(b.Len()), c.Column("flow_records"); got != want {
+				t.Errorf("%s flow records, want %s", got, want)
 			}
-			if options != c.options {
-				t.Errorf("%d options records, want %d", options, c.options)
+			if got, want := strconv.Itoa(options), c.Column("option_records"); got != want {
+				t.Errorf("%s options records, want %s", got, want)
 			}
 			compare := func(oracle string, want []expected) {
-				if len(want) != b.Len() && !excused(oracle, c.name, allRecords) {
+				if len(want) != b.Len() && !excused(oracle, c.Name, allRecords) {
 					t.Errorf("%s has %d records, we %d", oracle, len(want), b.Len())
 				}
 				if len(want) != b.Len() {
@@ -451,17 +387,17 @@ func TestFixtures(t *testing.T) {
 						if b.Present[row].Has(column) {
 							mine = got(b, column, row)
 						}
-						if mine != text && !(nothing[mine] && nothing[text]) && !excused(oracle, c.name, column) {
+						if mine != text && !(nothing[mine] && nothing[text]) && !excused(oracle, c.Name, column) {
 							t.Errorf("record %d: %v is %q, %s says %q", row, column, mine, oracle, text)
 						}
 					}
 				}
 			}
-			if c.nfdump != "" {
-				compare("nfdump", readNfdump(t, c.nfdump))
+			if file := c.Oracle("nfdump.json"); file != "" {
+				compare("nfdump", readNfdump(t, file))
 			}
-			if c.tshark != "" {
-				compare("tshark", readTshark(t, c.tshark))
+			if file := c.Oracle("tshark.json"); file != "" {
+				compare("tshark", readTshark(t, file))
 			}
 			if !t.Failed() {
 				cases++

@@ -8,27 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// fixtures is the directory of recorded captures; the test is skipped where
-// there is none.
-func fixtures(t testing.TB) string {
-	dir := os.Getenv("MINAMO_FIXTURES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "fixtures")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no fixtures: %v; set MINAMO_FIXTURES", err)
-		}
-		t.Skipf("SKIPPED, NO FIXTURES: %v; set MINAMO_FIXTURES", err)
-	}
-	return dir
-}
+	"github.com/minamo-flow/minamo/internal/fixtures"
+)
 
 // captures lists the capture files among the fixtures.
 func captures(t testing.TB) (paths []string) {
-	err := filepath.WalkDir(fixtures(t), func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(fixtures.Dir(t), func(path string, e fs.DirEntry, err error) error {
 		if ext := filepath.Ext(path); ext == ".pcap" || ext == ".pcapng" || strings.HasSuffix(path, ".pcapng.cap") {
 			paths = append(paths, path)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
 
 const (
@@ -219,12 +220,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// seeds are the fixtures' captures, where there are any.
-func seeds(f *testing.F) []string {
-	if !haveFixtures() {
+// seeds are the recorded captures, where there are any.
+func seeds(f *testing.F) (captures []string) {
+	if _, err := fixtures.Find(); err != nil {
 		return nil
 	}
-	return fixtureCases(f)
+	for _, c := range fixtures.Cases(f, "sflow5") {
+		captures = append(captures, c.Pcap)
+	}
+	return captures
 }
 
 func TestDecodeDoesNotAllocate(t *testing.T) {

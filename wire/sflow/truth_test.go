@@ -2,7 +2,6 @@ package sflow
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,57 +14,9 @@ import (
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 	"github.com/minamo-flow/minamo/wire/pcap"
 )
-
-// fixturesDir is the directory of recorded exports.
-func fixturesDir() string {
-	if dir := os.Getenv("MINAMO_FIXTURES"); dir != "" {
-		return dir
-	}
-	return filepath.Join("..", "..", "..", "shared", "fixtures")
-}
-
-func haveFixtures() bool {
-	_, err := os.Stat(fixturesDir())
-	return err == nil
-}
-
-// fixtures skips the test where there are none, but not in CI.
-func fixtures(t testing.TB) string {
-	if !haveFixtures() {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no fixtures in %s; set MINAMO_FIXTURES", fixturesDir())
-		}
-		t.Skipf("SKIPPED, NO FIXTURES in %s; set MINAMO_FIXTURES", fixturesDir())
-	}
-	return fixturesDir()
-}
-
-// fixtureCases returns the captures that hold sFlow.
-func fixtureCases(t testing.TB) (captures []string) {
-	dir := fixtures(t)
-	f, err := os.Open(filepath.Join(dir, "CASES.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes = '\t', true
-	rows, err := r.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, row := range rows[1:] {
-		if strings.Contains(row[3], "sflow5") {
-			captures = append(captures, filepath.Join(dir, row[2]))
-		}
-	}
-	if len(captures) == 0 {
-		t.Fatal("no sFlow among the fixtures")
-	}
-	return captures
-}
 
 // datagrams returns the sFlow datagrams of a capture.
 func datagrams(t testing.TB, path string) (found [][]byte) {
@@ -188,7 +139,8 @@ type oracleSample struct {
 func TestAgreesWithSflowtool(t *testing.T) {
 	c := &checker{t: t, used: map[string]bool{}}
 	var cases, rows, counters int
-	for _, path := range fixtureCases(t) {
+	for _, recorded := range fixtures.Cases(t, "sflow5") {
+		path := recorded.Pcap
 		c.capture = filepath.Base(path)
 		all := decodeAll(t, path)
 		f, err := os.Open(path + ".sflowtool.jsonl")
@@ -356,7 +308,8 @@ var tsharkColumns = map[string]flow.Column{
 func TestAgreesWithTshark(t *testing.T) {
 	c := &checker{t: t, used: map[string]bool{}}
 	var rows int
-	for _, path := range fixtureCases(t) {
+	for _, recorded := range fixtures.Cases(t, "sflow5") {
+		path := recorded.Pcap
 		c.capture = filepath.Base(path)
 		all := decodeAll(t, path)
 		file, err := os.ReadFile(path + ".tshark.json")
