@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import readme from '../../README.md?raw'
-import { fill, listeningPorts, vendors } from './vendors'
+import { fill, listeningOn, listeningPorts, vendors } from './vendors'
 
 it('reads ports out of listening addresses', () => {
   expect(listeningPorts(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'nonsense'])).toEqual([2055, 4739])
@@ -15,4 +15,8 @@ describe.each(vendors)('$name', (vendor) => {
   })
   it('is what the README says', () => expect(readme).toContain(fill(vendor, '198.51.100.9', [2055, 4739, 6343])))
   it('prefers the usual port', () => expect(fill(vendor, 'c', [1, vendor.port])).toMatch(new RegExp(`\\b${vendor.port}\\b`)))
+})
+
+it('names listening addresses by their port where they are everywhere', () => {
+  expect(listeningOn(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'udp://127.0.0.1:6343'])).toBe('UDP 2055, UDP 4739, udp://127.0.0.1:6343')
 })

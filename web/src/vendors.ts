@@ -102,3 +102,8 @@ export function fill(vendor: Vendor, collector: string, ports: number[]): string
   const port = ports.includes(vendor.port) ? vendor.port : (ports[0] ?? vendor.port)
   return vendor.configuration.replaceAll('COLLECTOR', collector).replaceAll('PORT', String(port))
 }
+
+/** listeningOn names listening addresses for people: of those that take every address of the machine, the port says it all. */
+export function listeningOn(listen: string[]): string {
+  return listen.map((address) => address.replace(/^udp:\/\/(0\.0\.0\.0|\[::\]):/, 'UDP ')).join(', ')
+}
