@@ -23,7 +23,8 @@ const replayUsage = `Usage: minamo replay FILE [OPTIONS]
 
 Sends the flow export datagrams in a capture file (pcap, pcapng) again. Several
 exporters in one file stay apart: towards a loopback address each gets a source
-address of its own (127.0.0.1, 127.0.0.2 …), else a source port.
+address of its own, from 127.0.0.2 on: 127.0.0.1 is left to exporters that run
+here, whose templates a recording would replace. Else each gets a source port.
 
 Options:
 `
@@ -217,7 +218,7 @@ func (r *replay) learn(ctx context.Context) error {
 func (r *replay) dial(x *replayed) error {
 	var local *net.UDPAddr
 	if r.target.Addr().Is4() && r.target.Addr().IsLoopback() && len(r.exporters) < 250 {
-		local = &net.UDPAddr{IP: net.IPv4(127, 0, 0, byte(1+len(r.exporters)))}
+		local = &net.UDPAddr{IP: net.IPv4(127, 0, 0, byte(2+len(r.exporters)))}
 	}
 	conn, err := net.DialUDP("udp", local, net.UDPAddrFromAddrPort(r.target))
 	x.conn = conn
