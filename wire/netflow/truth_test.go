@@ -1,9 +1,10 @@
 package netflow
 
 import (
-	"encoding/binary"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -13,27 +14,30 @@ import (
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/internal/fixtures"
+	"github.com/minamo-flow/minamo/wire/pcap"
 )
 
-// payloads returns the UDP payloads of a capture of Ethernet and IPv4.
-func payloads(t testing.TB, file string) [][]byte {
-	b, err := os.ReadFile(file)
+// payloads returns the UDP payloads of a capture.
+func payloads(t testing.TB, file string) (list [][]byte) {
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b) < 24 || binary.LittleEndian.Uint32(b) != 0xa1b2c3d4 {
-		t.Fatalf("%s: not a little-endian pcap file", file)
+	defer f.Close()
+	r, err := pcap.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var list [][]byte
-	for b = b[24:]; len(b) >= 16; {
-		n := int(binary.LittleEndian.Uint32(b[8:]))
-		frame := b[16 : 16+n]
-		b = b[16+n:]
-		ip := frame[14:]
-		udp := ip[int(ip[0]&15)*4:]
-		list = append(list, udp[8:binary.BigEndian.Uint16(udp[4:])])
+	datagrams := pcap.NewUDPReader(r)
+	for {
+		var d pcap.Datagram
+		if err := datagrams.Next(&d); err == io.EOF {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, bytes.Clone(d.Payload))
 	}
-	return list
 }
 
 // expected is what an oracle says of a flow record.
