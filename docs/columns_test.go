@@ -48,7 +48,7 @@ null in the files, no key in JSON. In JSON numbers are numbers, and times
 | column | type | unit | | meaning | IPFIX elements |
 |---|---|---|---|---|---|
 `)
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		f := flow.Schema[c]
 		always := ""
 		if f.Required {

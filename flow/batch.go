@@ -1,6 +1,10 @@
 package flow
 
-import "math/bits"
+import (
+	"bytes"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // Mask is a set of columns: which values of a row are present.
 type Mask [2]uint64
@@ -57,13 +61,16 @@ var Required = func() Mask {
 type Batch struct {
 	Present []Mask // one mask a row
 
+	// The vectors are as long as there is room, so that appending is no more
+	// than counting; who asks for one gets the n values that are in use.
 	n    int
-	u8   [NumColumns][]uint8
-	u16  [NumColumns][]uint16
-	u32  [NumColumns][]uint32
-	u64  [NumColumns][]uint64
-	time [NumColumns][]int64
-	addr [NumColumns][]Addr
+	u8   [MaxColumns][]uint8
+	u16  [MaxColumns][]uint16
+	u32  [MaxColumns][]uint32
+	u64  [MaxColumns][]uint64
+	time [MaxColumns][]int64
+	addr [MaxColumns][]Addr
+	text []byte // what the columns of kind Text point into
 }
 
 // NewBatch returns an empty batch with room for capacity rows; it grows when
@@ -79,18 +86,50 @@ func (b *Batch) Len() int { return b.n }
 
 // The vectors of a column, Len long, by the column's Kind; for a column of
 // another kind they are empty. They are invalid after the next Extend.
-func (b *Batch) U8(c Column) []uint8   { return b.u8[c] }
-func (b *Batch) U16(c Column) []uint16 { return b.u16[c] }
-func (b *Batch) U32(c Column) []uint32 { return b.u32[c] }
+func (b *Batch) U8(c Column) []uint8   { return used(b.u8[c], b.n) }
+func (b *Batch) U16(c Column) []uint16 { return used(b.u16[c], b.n) }
+func (b *Batch) U32(c Column) []uint32 { return used(b.u32[c], b.n) }
 
 // U64 holds the columns of kind Uint64 and MAC.
-func (b *Batch) U64(c Column) []uint64 { return b.u64[c] }
+func (b *Batch) U64(c Column) []uint64 { return used(b.u64[c], b.n) }
 
 // Time holds milliseconds since the epoch.
-func (b *Batch) Time(c Column) []int64 { return b.time[c] }
+func (b *Batch) Time(c Column) []int64 { return used(b.time[c], b.n) }
 
 // Addr holds addresses.
-func (b *Batch) Addr(c Column) []Addr { return b.addr[c] }
+func (b *Batch) Addr(c Column) []Addr { return used(b.addr[c], b.n) }
+
+func used[T any](v []T, n int) []T { return v[:min(n, len(v))] }
+
+// Text returns the value of a column of kind Text in row i: empty where it is
+// absent. It is valid until the batch is reset, and not to be written to.
+func (b *Batch) Text(c Column, i int) []byte {
+	at := b.u64[c][i]
+	return b.text[at>>16:][:at&maxText]
+}
+
+// SetText sets a value of a column of kind Text and marks it present. What is
+// kept is UTF-8 up to the first zero byte, which devices fill fields up with;
+// bytes that are not UTF-8 become U+FFFD, and 65,535 bytes are the most.
+func (b *Batch) SetText(c Column, i int, v []byte) {
+	if end := bytes.IndexByte(v, 0); end >= 0 {
+		v = v[:end]
+	}
+	from := len(b.text)
+	for len(v) > 0 && len(b.text)-from < maxText {
+		r, size := utf8.DecodeRune(v)
+		if grown := utf8.AppendRune(b.text, r); len(grown)-from <= maxText {
+			b.text = grown
+		} else {
+			break
+		}
+		v = v[size:]
+	}
+	b.u64[c][i] = uint64(from)<<16 | uint64(len(b.text)-from)
+	b.Present[i].Add(c)
+}
+
+const maxText = 1<<16 - 1
 
 // Uint returns a numeric, time or MAC value of row i, whatever its width.
 func (b *Batch) Uint(c Column, i int) uint64 {
@@ -139,7 +178,8 @@ func (b *Batch) Extend(n int) int {
 	if first+n > cap(b.Present) {
 		b.grow(max(first+n, 2*cap(b.Present)))
 	}
-	b.resize(first + n)
+	b.n += n
+	b.Present = b.Present[:b.n]
 	return first
 }
 
@@ -152,21 +192,25 @@ func (b *Batch) Truncate(n int) {
 	for _, c := range dirty.Columns() {
 		switch Schema[c].Kind {
 		case Uint8:
-			clear(b.u8[c][n:])
+			clear(b.u8[c][n:b.n])
 		case Uint16:
-			clear(b.u16[c][n:])
+			clear(b.u16[c][n:b.n])
 		case Uint32:
-			clear(b.u32[c][n:])
+			clear(b.u32[c][n:b.n])
 		case Time:
-			clear(b.time[c][n:])
+			clear(b.time[c][n:b.n])
 		case Address:
-			clear(b.addr[c][n:])
+			clear(b.addr[c][n:b.n])
 		default:
-			clear(b.u64[c][n:])
+			clear(b.u64[c][n:b.n])
 		}
 	}
 	clear(b.Present[n:])
-	b.resize(n)
+	b.n = n
+	b.Present = b.Present[:n]
+	if n == 0 {
+		b.text = b.text[:0]
+	}
 }
 
 // Reset drops all rows and keeps the room.
@@ -192,6 +236,14 @@ func (b *Batch) Append(src *Batch, from, to int) {
 			copy(b.time[c][first:], src.time[c][from:to])
 		case Address:
 			copy(b.addr[c][first:], src.addr[c][from:to])
+		case Text:
+			for i := from; i < to; i++ {
+				if src.Present[i].Has(c) {
+					text := src.Text(c, i)
+					b.u64[c][first+i-from] = uint64(len(b.text))<<16 | uint64(len(text))
+					b.text = append(b.text, text...)
+				}
+			}
 		default:
 			copy(b.u64[c][first:], src.u64[c][from:to])
 		}
@@ -200,8 +252,10 @@ func (b *Batch) Append(src *Batch, from, to int) {
 
 // grow gives every vector room for capacity rows.
 func (b *Batch) grow(capacity int) {
-	b.Present = regrow(b.Present, capacity)
-	for c := range NumColumns {
+	present := make([]Mask, b.n, capacity)
+	copy(present, b.Present)
+	b.Present = present
+	for c := range Columns() {
 		switch Schema[c].Kind {
 		case Uint8:
 			b.u8[c] = regrow(b.u8[c], capacity)
@@ -220,29 +274,7 @@ func (b *Batch) grow(capacity int) {
 }
 
 func regrow[T any](v []T, capacity int) []T {
-	grown := make([]T, len(v), capacity)
+	grown := make([]T, capacity)
 	copy(grown, v)
 	return grown
-}
-
-// resize sets the length of every vector; capacity suffices.
-func (b *Batch) resize(n int) {
-	b.n = n
-	b.Present = b.Present[:n]
-	for c := range NumColumns {
-		switch Schema[c].Kind {
-		case Uint8:
-			b.u8[c] = b.u8[c][:n]
-		case Uint16:
-			b.u16[c] = b.u16[c][:n]
-		case Uint32:
-			b.u32[c] = b.u32[c][:n]
-		case Time:
-			b.time[c] = b.time[c][:n]
-		case Address:
-			b.addr[c] = b.addr[c][:n]
-		default:
-			b.u64[c] = b.u64[c][:n]
-		}
-	}
 }

@@ -22,7 +22,7 @@ func TestSchemaIsComplete(t *testing.T) {
 			t.Errorf("Lookup(%q) = %v, %v", f.Name, got, ok)
 		}
 	}
-	if int(NumColumns) > len(Mask{})*64 {
+	if NumColumns > MaxColumns || MaxColumns > len(Mask{})*64 {
 		t.Error("more columns than a Mask holds")
 	}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
@@ -19,10 +20,11 @@ const (
 	Time                // milliseconds since 1970-01-01T00:00:00Z, signed 64 bits
 	Address             // 16 bytes, IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2)
 	MAC                 // 48 bits in the low bits of an unsigned 64-bit number
+	Text                // UTF-8, in bytes of the Batch; its U64 vector only tells where
 )
 
 func (k Kind) String() string {
-	return [...]string{"uint8", "uint16", "uint32", "uint64", "time", "address", "mac"}[k]
+	return [...]string{"uint8", "uint16", "uint32", "uint64", "time", "address", "mac", "text"}[k]
 }
 
 // Addr is an IP address in 16 bytes, network byte order; IPv4 is IPv4-mapped.
@@ -92,6 +94,8 @@ func (b *Batch) AppendText(dst []byte, c Column, i int) []byte {
 		return b.Addr(c)[i].Netip().AppendTo(dst)
 	case MAC:
 		return AppendMAC(dst, b.U64(c)[i])
+	case Text:
+		return append(dst, b.Text(c, i)...)
 	default:
 		return AppendUint(dst, c, b.Uint(c, i))
 	}
@@ -102,7 +106,7 @@ func (b *Batch) AppendText(dst []byte, c Column, i int) []byte {
 func (b *Batch) AppendJSON(dst []byte, i int) []byte {
 	dst = append(dst, '{')
 	first := true
-	for c := range NumColumns {
+	for c := range Columns() {
 		if !b.Present[i].Has(c) {
 			continue
 		}
@@ -113,7 +117,9 @@ func (b *Batch) AppendJSON(dst []byte, i int) []byte {
 		dst = append(dst, '"')
 		dst = append(dst, Schema[c].Name...)
 		dst = append(dst, '"', ':')
-		if quoted := Schema[c].quoted(); quoted {
+		if Schema[c].Kind == Text {
+			dst = appendJSONString(dst, b.Text(c, i))
+		} else if Schema[c].quoted() {
 			dst = append(dst, '"')
 			dst = b.AppendText(dst, c, i)
 			dst = append(dst, '"')
@@ -122,4 +128,20 @@ func (b *Batch) AppendJSON(dst []byte, i int) []byte {
 		}
 	}
 	return append(dst, '}')
+}
+
+// appendJSONString appends UTF-8 text as a JSON string (RFC 8259 §7).
+func appendJSONString(dst, text []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20:
+			dst = fmt.Appendf(dst, `\u%04x`, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }

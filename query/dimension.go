@@ -71,7 +71,7 @@ var pairs = []struct {
 // dimensions is the table of all dimensions, prefixes apart.
 var dimensions = func() []dimensionRow {
 	var rows []dimensionRow
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		rows = append(rows, dimensionRow{
 			Dimension: Dimension{Name: c.String(), Doc: flow.Schema[c].Doc, sql: []string{columnSQL(c)}, value: columnValue(c)},
 			synonyms:  columnSynonyms[c],
@@ -89,17 +89,17 @@ var dimensions = func() []dimensionRow {
 			Dimension: Dimension{Name: "app", Doc: "Service: the well-known side of the port pair, else the lower port, with the protocol; its name is IANA's.",
 				sql: []string{serviceSQL}, join: servicesJoin, value: serviceValue},
 			synonyms: []string{"service"},
-			column:   flow.NumColumns,
+			column:   flow.MaxColumns,
 		},
 		dimensionRow{
 			Dimension: Dimension{Name: "dscp", Doc: "DSCP, the upper six bits of the ToS byte.",
 				sql: []string{dscpSQL}, value: plainNumber},
-			column: flow.NumColumns,
+			column: flow.MaxColumns,
 		},
 		dimensionRow{
 			Dimension: Dimension{Name: "packet_size", Doc: "Mean bytes per packet, as the lower bound of its range.",
 				sql: []string{packetSizeSQL}, value: packetSizeValue},
-			column: flow.NumColumns,
+			column: flow.MaxColumns,
 		},
 		dimensionRow{
 			Dimension: Dimension{Name: "ip_version", Doc: "4 or 6, after the source address.",
@@ -111,7 +111,7 @@ var dimensions = func() []dimensionRow {
 					}
 					return numberValue(n, "IPv"+strconv.FormatUint(n, 10))
 				}},
-			column: flow.NumColumns,
+			column: flow.MaxColumns,
 		},
 	)
 }()
@@ -157,7 +157,7 @@ func ParseDimension(name string) (Dimension, error) {
 	if !isPrefix {
 		return d.Dimension, nil
 	}
-	if d.column == flow.NumColumns || flow.Schema[d.column].Kind != flow.Address {
+	if d.column == flow.MaxColumns || flow.Schema[d.column].Kind != flow.Address {
 		return Dimension{}, fmt.Errorf("dimension %q: only addresses have prefixes", name)
 	}
 	v4, v6, err := prefixLengths(lengths, family)

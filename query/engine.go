@@ -88,7 +88,7 @@ func definitions() string {
 	// The empty union partner of the files gives every column its type, also
 	// where all files are older than the column or there are none.
 	b.WriteString("CREATE TABLE no_flows (")
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		if c > 0 {
 			b.WriteString(", ")
 		}

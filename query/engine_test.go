@@ -32,7 +32,7 @@ func writeParquet(t testing.TB, e *Engine, b *flow.Batch, without ...flow.Column
 	path := filepath.Join(t.TempDir(), "flows.parquet")
 	skip := flow.MaskOf(without...)
 	var selects []string
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		if !skip.Has(c) {
 			selects = append(selects, "CAST("+quote(c.String())+" AS "+columnTypes[flow.Schema[c].Kind]+") AS "+quote(c.String()))
 		}
@@ -54,8 +54,8 @@ func writeParquet(t testing.TB, e *Engine, b *flow.Batch, without ...flow.Column
 	for first := 0; first < b.Len(); first += chunk {
 		var rows []string
 		for i := first; i < min(b.Len(), first+chunk); i++ {
-			values := make([]string, 0, flow.NumColumns)
-			for c := range flow.NumColumns {
+			values := make([]string, 0, flow.Columns())
+			for c := range flow.Columns() {
 				values = append(values, sqlValue(b, c, i))
 			}
 			rows = append(rows, "("+strings.Join(values, ", ")+")")

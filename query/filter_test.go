@@ -199,7 +199,7 @@ func TestEveryPrimitive(t *testing.T) {
 			explain(t, e, f)
 		}
 	}
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		if !names[c.String()] {
 			t.Errorf("column %s cannot be filtered by its name", c)
 		}

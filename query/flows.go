@@ -23,8 +23,8 @@ const flowsPerBatch = 1024
 func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*flow.Batch) error) (Stats, error) {
 	columns := r.Columns
 	if columns == nil {
-		columns = make([]flow.Column, flow.NumColumns)
-		for c := range flow.NumColumns {
+		columns = make([]flow.Column, flow.Columns())
+		for c := range flow.Columns() {
 			columns[c] = c
 		}
 	}

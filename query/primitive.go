@@ -207,7 +207,7 @@ func init() {
 			}
 		}
 	}
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		if !known[c.String()] {
 			primitives = append(primitives, primitive{
 				[]subject{{c.String(), columns(c)}}, columnOperand(c), flow.Schema[c].Doc,

@@ -45,14 +45,14 @@ func newEncoder() *encoder {
 // encode returns b as a Parquet file, valid until the next call.
 func (e *encoder) encode(b *flow.Batch) []byte {
 	e.out = append(e.out[:0], magic...)
-	group := format.RowGroup{NumRows: int64(b.Len()), Columns: make([]format.ColumnChunk, flow.NumColumns)}
+	group := format.RowGroup{NumRows: int64(b.Len()), Columns: make([]format.ColumnChunk, flow.Columns())}
 	some, all := flow.Mask{}, flow.Mask{^uint64(0), ^uint64(0)}
 	for i := range b.Present {
 		m := &b.Present[i]
 		some[0], some[1] = some[0]|m[0], some[1]|m[1]
 		all[0], all[1] = all[0]&m[0], all[1]&m[1]
 	}
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		chunk := &group.Columns[c].MetaData
 		e.column(b, c, some.Has(c), all.Has(c), chunk)
 		group.TotalByteSize += chunk.TotalUncompressedSize

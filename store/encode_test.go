@@ -34,7 +34,7 @@ func duck(t testing.TB) *sql.DB {
 func fileText(t testing.TB, db *sql.DB, paths ...string) []string {
 	t.Helper()
 	var columns []string
-	for c := range flow.NumColumns {
+	for c := range flow.Columns() {
 		name := `"` + c.String() + `"`
 		if flow.Schema[c].Kind == flow.Time {
 			name = "epoch_us(" + name + ")"
@@ -66,9 +66,9 @@ func fileText(t testing.TB, db *sql.DB, paths ...string) []string {
 // batchText is the same of a batch.
 func batchText(b *flow.Batch) []string {
 	texts := make([]string, b.Len())
-	var values [flow.NumColumns]string
+	var values [flow.MaxColumns]string
 	for i := range texts {
-		for c := range flow.NumColumns {
+		for c := range flow.Columns() {
 			switch {
 			case !b.Present[i].Has(c):
 				values[c] = "-"

@@ -37,8 +37,8 @@ func unsigned(t format.Type, width int8, converted deprecated.ConvertedType) for
 
 // parquetSchema is flow.Schema as Parquet puts it; the first element is the root.
 var parquetSchema = func() []format.SchemaElement {
-	schema := []format.SchemaElement{{Name: "flow", NumChildren: thrift.New(int32(flow.NumColumns))}}
-	for c := range flow.NumColumns {
+	schema := []format.SchemaElement{{Name: "flow", NumChildren: thrift.New(int32(flow.Columns()))}}
+	for c := range flow.Columns() {
 		e := physical[flow.Schema[c].Kind]
 		e.Name = c.String()
 		e.RepetitionType = thrift.New(format.Optional)
@@ -49,7 +49,7 @@ var parquetSchema = func() []format.SchemaElement {
 
 // columnOrders makes readers trust the least and greatest values.
 var columnOrders = func() []format.ColumnOrder {
-	orders := make([]format.ColumnOrder, flow.NumColumns)
+	orders := make([]format.ColumnOrder, flow.Columns())
 	for i := range orders {
 		orders[i].Value = &format.TypeDefinedOrder{}
 	}

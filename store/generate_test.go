@@ -95,7 +95,7 @@ func generate(b *flow.Batch, n int, now int64, rng *rand.Rand) {
 func scatter(b *flow.Batch, n int, now int64, rng *rand.Rand) {
 	first := b.Extend(n)
 	for i := first; i < first+n; i++ {
-		for c := range flow.NumColumns {
+		for c := range flow.Columns() {
 			if !flow.Schema[c].Required && rng.IntN(3) == 0 {
 				continue
 			}

@@ -309,8 +309,8 @@ func (s *Store) reencode(ctx context.Context, path string, inputs []input) error
 	for i, in := range inputs {
 		paths[i] = quote(in.file.Name())
 	}
-	columns := make([]string, flow.NumColumns)
-	for c := range flow.NumColumns {
+	columns := make([]string, flow.Columns())
+	for c := range flow.Columns() {
 		columns[c] = "NULL::" + duckType[flow.Schema[c].Kind] + ` AS "` + c.String() + `"`
 	}
 	query := "COPY (SELECT " + strings.Join(columns, ", ") + " WHERE false" +

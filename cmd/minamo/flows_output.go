@@ -331,8 +331,8 @@ func (p *printer) flows(ctx context.Context, e *query.Engine, src query.Source, 
 		finish = list.end
 	case "csv":
 		if !p.quiet {
-			names := make([]string, flow.NumColumns)
-			for c := range flow.NumColumns {
+			names := make([]string, flow.Columns())
+			for c := range flow.Columns() {
 				names[c] = c.String()
 			}
 			p.out.WriteString(strings.Join(names, ",") + "\n")
@@ -382,7 +382,7 @@ func (p *printer) csvFlows(b *flow.Batch) {
 	var buffer []byte
 	for i := range b.Len() {
 		buffer = buffer[:0]
-		for c := range flow.NumColumns {
+		for c := range flow.Columns() {
 			if c > 0 {
 				buffer = append(buffer, ',')
 			}

@@ -7,7 +7,7 @@ import "github.com/minamo-flow/minamo/flow"
 type target = flow.Column
 
 const (
-	duration       target = flow.NumColumns + iota // of the flow
+	duration       target = flow.MaxColumns + iota // of the flow
 	eventTime                                      // when what the record tells of happened
 	bootTime                                       // the zero of 21 and 22
 	ipVersion                                      // which of two addresses counts

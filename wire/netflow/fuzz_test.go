@@ -62,7 +62,7 @@ func check(t *testing.T, s *Session, datagram []byte, b *flow.Batch, m *Message)
 				t.Fatalf("row %d has no %v", row, c)
 			}
 		}
-		for c := range flow.NumColumns { // absent values are zero
+		for c := range flow.Columns() { // absent values are zero
 			if b.Present[row].Has(c) {
 				continue
 			}

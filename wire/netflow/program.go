@@ -140,7 +140,7 @@ func compile(t *Template) *program {
 	p.sampled = p.interval.used() && p.space.used() || p.size.used() && p.population.used() || p.rate[0].used() || p.rate[1].used()
 
 	p.present = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
-	for column := range flow.NumColumns {
+	for column := range flow.Columns() {
 		switch column {
 		case flow.Start, flow.End, flow.SamplingRate, flow.ICMPType, flow.ICMPCode:
 			continue // not copied but computed

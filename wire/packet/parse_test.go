@@ -123,7 +123,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		Parse(b, 1, Link(link), p[:min(int(cut), len(p))])
-		for c := range flow.NumColumns {
+		for c := range flow.Columns() {
 			for i := range 2 {
 				if !b.Present[i].Has(c) && string(b.AppendText(nil, c, i)) != string(zero.AppendText(nil, c, 0)) {
 					t.Errorf("%s of row %d is absent, but not zero", c, i)

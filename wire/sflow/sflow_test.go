@@ -209,7 +209,7 @@ func FuzzDecode(f *testing.F) {
 		if 8*(m.Flows+m.CounterSamples) > len(p) {
 			t.Fatalf("%d samples in %d bytes", m.Flows+m.CounterSamples, len(p))
 		}
-		for c := range flow.NumColumns {
+		for c := range flow.Columns() {
 			want := zero.AppendText(nil, c, 0)
 			for i := range b.Len() {
 				if (i == 0 || !b.Present[i].Has(c)) && !slices.Equal(b.AppendText(nil, c, i), want) {
