@@ -45,7 +45,8 @@ install:
 fuzz: ## fuzz every decoder and parser for a while (FUZZTIME=20s each)
 	@scripts/fuzz
 
-bench: install build ## flows/s and CPU per flow, beside nfcapd in the same run
+bench: install build ## speed beside peers in the same run: decoding (goflow2), collecting (nfcapd)
+	go -C bench/decode test -bench .
 	go run ./bench --minamo bin/minamo
 
 screenshot: install build ## take docs/screenshot.png of the console with data in it
