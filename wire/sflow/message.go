@@ -3,20 +3,24 @@ package sflow
 import "github.com/minamo-flow/minamo/flow"
 
 // Message is what a datagram says besides its flow records. It is the
-// caller's, to be reused: Decode resets it and keeps its room.
+// caller's, to be reused: Decode resets it and keeps its room. What it says of
+// texts lies inside the datagram.
 type Message struct {
+	Protocol  uint8     // flow.SFlow2, flow.SFlow4 or flow.SFlow5
 	Agent     flow.Addr // the device's own idea of its address; zero if it names none
-	SubAgent  uint32
-	Sequence  uint32 // counts the sub-agent's datagrams
-	SysUptime uint32 // milliseconds
+	SubAgent  uint32    // 0 before version 5
+	Sequence  uint32    // counts the sub-agent's datagrams
+	SysUptime uint32    // milliseconds
 
 	First, Flows int // rows [First, First+Flows) were appended to the batch
 
-	Samples        []Sample   // one for each row, in the same order
-	Counters       []Counters // interface counters
-	CounterSamples int
-	Discards       int // discarded-packet samples (format 5); counted, not yet kept
+	Samples  []Sample  // the headers of flow samples, in the order of their rows
+	Discards []Discard // those of discard notifications
 
+	CounterSamples int
+	Counters       Counters // what was in them
+
+	Skipped  []Skipped           // formats of records that were passed over
 	Problems [NumProblems]uint32 // what was wrong, or not understood, by kind
 }
 
@@ -24,6 +28,7 @@ type Message struct {
 // and to check the sampling rate. The effective rate over a while is the
 // increase of Pool over the increase of Sequence, while Drops stands still.
 type Sample struct {
+	Row      int // in the batch
 	Source   Source
 	Sequence uint32 // counts the source's flow samples
 	Rate     uint32 // one packet in this many
@@ -31,41 +36,42 @@ type Sample struct {
 	Drops    uint32 // samples lost in the device, so far
 }
 
+// Discard is the header of a discard notification. The device tells of every
+// packet it discards, but of no more than so many a second: the rest is in
+// Drops.
+type Discard struct {
+	Row      int // in the batch
+	Source   Source
+	Sequence uint32 // counts the source's notifications
+	Drops    uint32 // notifications lost in the device, so far
+	Reason   uint32 // as the row's drop_reason, which 65535 ends
+}
+
 // Source is a data source of an agent.
 type Source struct {
-	Class uint32 // 0 ifIndex, 1 smonVlanDataSource, 2 entPhysicalEntry
+	Class uint32 // 0 ifIndex, 1 smonVlanDataSource, 2 entPhysicalEntry, 3 logical entity
 	Index uint32
 }
 
-// Counters are the generic counters of an interface (sFlow v5 §5.4,
-// if_counters): those of IF-MIB, which wrap. A counter the agent doesn't have
-// is all ones.
-type Counters struct {
-	Source        Source
-	Sequence      uint32 // counts the source's counter samples
-	IfIndex       uint32
-	IfType        uint32 // IANAifType
-	Speed         uint64 // bit/s
-	Direction     uint32 // 0 unknown, 1 full duplex, 2 half duplex, 3 in, 4 out
-	Status        uint32 // bit 0: admin up, bit 1: oper up
-	InOctets      uint64
-	InUnicast     uint32
-	InMulticast   uint32
-	InBroadcast   uint32
-	InDiscards    uint32
-	InErrors      uint32
-	InUnknown     uint32 // packets of unknown protocols
-	OutOctets     uint64
-	OutUnicast    uint32
-	OutMulticast  uint32
-	OutBroadcast  uint32
-	OutDiscards   uint32
-	OutErrors     uint32
-	IsPromiscuous uint32
+// Skipped is a format of records that no column and no counter holds.
+type Skipped struct {
+	Enterprise uint32 // 0 is sFlow.org, others are IANA's private enterprise numbers
+	Format     uint32
+	Kind       Kind
+	Count      uint32
 }
 
+// Kind is where a format's number counts.
+type Kind uint8
+
+const (
+	FlowRecord Kind = iota
+	CounterRecord
+	SampleFormat
+)
+
 func (m *Message) reset() {
-	*m = Message{Samples: m.Samples[:0], Counters: m.Counters[:0]}
+	*m = Message{Samples: m.Samples[:0], Discards: m.Discards[:0], Counters: m.Counters.emptied(), Skipped: m.Skipped[:0]}
 }
 
 // Problem is a kind of trouble smaller than a datagram.
@@ -82,6 +88,7 @@ const (
 	RecordSkipped                   // a record of a format that no column holds
 	HeaderMissing                   // a flow sample without a packet: its row has no addresses, and 0 bytes
 	SamplingRateZero                // a flow sample says it is one of 0 packets: its rate is absent
+	SamplesOverLimit                // a datagram has more samples than Decoder.MaxSamples
 	NumProblems
 )
 
@@ -96,6 +103,7 @@ var problemNames = [NumProblems]string{
 	RecordSkipped:    "record_skipped",
 	HeaderMissing:    "header_missing",
 	SamplingRateZero: "sampling_rate_zero",
+	SamplesOverLimit: "samples_over_limit",
 }
 
 // String is the kind's stable name, fit for a metric's label.

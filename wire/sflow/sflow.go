@@ -42,7 +42,25 @@ const (
 // the row's start and end. It does not set the exporter. After an error
 // nothing was appended.
 func Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
+	var d Decoder
+	return d.Decode(datagram, received, b, m)
+}
+
+// Decoder is how to decode. Its zero value is fit for use, and it may be used
+// by several goroutines at once.
+type Decoder struct {
+	// MaxSamples bounds the samples of a datagram that are decoded; the rest
+	// is left and counted as SamplesOverLimit. 0 means 1000: more than fit a
+	// UDP datagram with a packet's header each.
+	MaxSamples int
+}
+
+const defaultMaxSamples = 1000
+
+// Decode is as the package's Decode.
+func (c *Decoder) Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
 	m.reset()
+	m.Protocol = flow.SFlow5
 	m.First = b.Len()
 	d := reader{datagram, true}
 	if version := d.uint32(); d.ok && version != 5 {
@@ -60,7 +78,14 @@ func Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
 	if !d.ok {
 		return fmt.Errorf("sflow: a datagram of %d bytes is %w", len(datagram), ErrShort)
 	}
-	m.decode(b, d.rest, count, received)
+	limit := c.MaxSamples
+	if limit <= 0 {
+		limit = defaultMaxSamples
+	}
+	if over := len(d.rest) / 8; count > uint32(limit) && over > limit {
+		m.Problems[SamplesOverLimit]++
+	}
+	m.decode(b, d.rest, min(count, uint32(limit)), received)
 	return nil
 }
 
@@ -84,7 +109,7 @@ func (m *Message) decode(b *flow.Batch, samples []byte, count uint32, received i
 		case counterSample, expandedCounterSample:
 			m.counterSample(body, format == expandedCounterSample)
 		case discardSample:
-			m.Discards++
+			m.Discards = append(m.Discards, Discard{})
 		default:
 			m.Problems[SampleUnknown]++
 		}
@@ -151,11 +176,11 @@ func (m *Message) flowSample(b *flow.Batch, i int, body []byte, expanded bool, r
 	var count uint32
 	switch word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }; {
 	case expanded && len(body) >= 44:
-		s = Sample{Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
+		s = Sample{Row: i, Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
 		in, out = port{word(6), word(7)}, port{word(8), word(9)}
 		count, records = word(10), body[44:]
 	case !expanded && len(body) >= 32:
-		s = Sample{Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
+		s = Sample{Row: i, Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
 		in, out = portOf(word(5)), portOf(word(6))
 		count, records = word(7), body[32:]
 	default:
@@ -239,7 +264,7 @@ func interfaces(b *flow.Batch, i int, source Source, in, out port) {
 func (m *Message) counterSample(body []byte, expanded bool) {
 	m.CounterSamples++
 	d := reader{body, true}
-	c := Counters{Sequence: d.uint32(), Source: d.source(expanded)}
+	c := InterfaceCounters{Origin: Origin{Sequence: d.uint32(), Source: d.source(expanded)}}
 	count := d.uint32()
 	if !d.ok {
 		m.Problems[SampleTruncated]++
@@ -268,7 +293,7 @@ func (m *Message) counterSample(body []byte, expanded bool) {
 		if !d.ok {
 			continue
 		}
-		m.Counters = append(m.Counters, c)
+		m.Counters.Interfaces = append(m.Counters.Interfaces, c)
 	}
 	m.recordsEnd(count, records)
 }

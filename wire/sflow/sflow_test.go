@@ -130,13 +130,13 @@ func TestMessage(t *testing.T) {
 	}
 	want := Message{
 		Agent: flow.AddrFrom(netip.MustParseAddr("192.0.2.9")), SubAgent: 7, Sequence: 100, SysUptime: 5000,
-		First: 1, Flows: 1, CounterSamples: 3, Discards: 1,
-		Samples: []Sample{{Source: Source{0, 3}, Sequence: 11, Rate: 512, Pool: 90000, Drops: 2}},
-		Counters: []Counters{{
-			Source: Source{2, 4}, Sequence: 8, IfIndex: 4, IfType: 6, Speed: 1e9, Direction: 1, Status: 3,
+		Protocol: flow.SFlow5, First: 1, Flows: 1, CounterSamples: 3, Discards: []Discard{{}},
+		Samples: []Sample{{Row: 1, Source: Source{0, 3}, Sequence: 11, Rate: 512, Pool: 90000, Drops: 2}},
+		Counters: Counters{Interfaces: []InterfaceCounters{{
+			Origin: Origin{Source{2, 4}, 8}, IfIndex: 4, IfType: 6, Speed: 1e9, Direction: 1, Status: 3,
 			InOctets: 1<<32 | 2, InUnicast: 3, InMulticast: 4, InBroadcast: 5, InDiscards: 6, InErrors: 7, InUnknown: 8,
 			OutOctets: 9<<32 | 10, OutUnicast: 11, OutMulticast: 12, OutBroadcast: 13, OutDiscards: 14, OutErrors: 15, IsPromiscuous: 2,
-		}},
+		}}},
 	}
 	want.Problems[HeaderMissing] = 1
 	want.Problems[RecordSkipped] = 1

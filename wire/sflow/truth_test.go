@@ -111,7 +111,7 @@ var sflowtoolColumns = map[string]flow.Column{
 }
 
 // counterFields maps sflowtool's names to what we keep.
-func counterFields(c *Counters) map[string]uint64 {
+func counterFields(c *InterfaceCounters) map[string]uint64 {
 	return map[string]uint64{
 		"ifIndex": uint64(c.IfIndex), "networkType": uint64(c.IfType), "ifSpeed": c.Speed,
 		"ifDirection": uint64(c.Direction), "ifStatus": uint64(c.Status),
@@ -180,7 +180,7 @@ func TestAgreesWithSflowtool(t *testing.T) {
 			c.compare(where, "agentSubId", fmt.Sprint(d.m.SubAgent), o.SubAgent)
 			c.compare(where, "packetSequenceNo", fmt.Sprint(d.m.Sequence), o.Sequence)
 			c.compare(where, "sysUpTime", fmt.Sprint(d.m.SysUptime), o.Uptime)
-			c.compare(where, "samples", fmt.Sprint(d.m.Flows+d.m.CounterSamples+d.m.Discards), fmt.Sprint(len(o.Samples)))
+			c.compare(where, "samples", fmt.Sprint(d.m.Flows+d.m.CounterSamples+len(d.m.Discards)), fmt.Sprint(len(o.Samples)))
 			c.samples(where, d, o.Samples)
 			rows += d.m.Flows
 			counters += d.m.CounterSamples
@@ -258,7 +258,7 @@ func (c *checker) samples(where string, d *decoded, samples []oracleSample) {
 				if e["counterBlock_tag"] != "0:1" {
 					continue
 				}
-				k := &d.m.Counters[counter]
+				k := &d.m.Counters.Interfaces[counter]
 				counter++
 				c.compare(where, "source", fmt.Sprintf("%d:%d", k.Source.Class, k.Source.Index), o.Source)
 				c.compare(where, "sequence", fmt.Sprint(k.Sequence), o.Sequence)
@@ -268,7 +268,7 @@ func (c *checker) samples(where string, d *decoded, samples []oracleSample) {
 			}
 		}
 	}
-	c.compare(where, "counters", fmt.Sprint(len(d.m.Counters)), fmt.Sprint(counter))
+	c.compare(where, "counters", fmt.Sprint(len(d.m.Counters.Interfaces)), fmt.Sprint(counter))
 }
 
 // ourPort translates sflowtool's word for an interface.
