@@ -24,8 +24,24 @@ var (
 // src_vlan is the outermost tag's: the one the device's own interface carries.
 // The priority tag, VLAN 0, is no VLAN and stays absent. The ports of a
 // fragment are in its first one only.
-func Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
+func Parse(b *flow.Batch, i int, link Link, p []byte) Layout {
+	return (*Parser)(nil).Parse(b, i, link, p)
+}
+
+// Parse is the function Parse, with the parser's tunnels and extracts.
+func (q *Parser) Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
 	l.locate(link, p)
+	l.columns(b, i, p)
+	if q != nil {
+		for n := range q.Extracts {
+			q.Extracts[n].extract(b, i, &l, p)
+		}
+	}
+	return l
+}
+
+// columns sets the columns of what the headers hold.
+func (l *Layout) columns(b *flow.Batch, i int, p []byte) {
 	present := &b.Present[i]
 	if l.HasMAC {
 		b.U64(flow.DstMAC)[i] = mac(p)
@@ -62,12 +78,11 @@ func Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
 			present.Add(flow.Protocol)
 		}
 	default:
-		return l
+		return
 	}
 	if l.HasProtocol && l.Payload > 0 && l.FragmentOffset == 0 {
 		parseTransport(b, i, l.Protocol, p[l.Payload:])
 	}
-	return l
 }
 
 func mac(p []byte) uint64 { return uint64(be32(p, 0))<<16 | uint64(be16(p, 4)) }
