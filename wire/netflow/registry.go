@@ -165,7 +165,7 @@ func Lookup(enterprise uint32, id uint16) (Information, bool) {
 	switch {
 	case ok:
 		return registry[i], true
-	case enterprise == reversePEN:
+	case enterprise == reversePEN && id < ciscoBase:
 		return derive(enterprise, id, 0, id, reversePrefix)
 	case enterprise == certPEN && id&certReverse != 0:
 		return derive(enterprise, id, certPEN, id&^certReverse, reversePrefix)
@@ -227,9 +227,15 @@ func ByName(name string) (Information, bool) {
 	if matches == 1 {
 		return found, true
 	}
-	if len(element) > len(reversePrefix) && strings.EqualFold(element[:len(reversePrefix)], reversePrefix) && (anywhere || number == reversePEN) {
-		if e, ok := ByName("0/" + element[len(reversePrefix):]); ok && e.Name != "" {
-			return Lookup(reversePEN, e.ID)
+	if n := len(reversePrefix); matches == 0 && len(element) > n && strings.EqualFold(element[:n], reversePrefix) {
+		forward, reverse, bit := uint32(0), uint32(reversePEN), uint16(0)
+		if number == certPEN {
+			forward, reverse, bit = certPEN, certPEN, certReverse
+		}
+		if anywhere || number == reverse {
+			if e, ok := ByName(fmt.Sprintf("%d/%s", forward, element[n:])); ok && e.Name != "" {
+				return Lookup(reverse, e.ID|bit)
+			}
 		}
 	}
 	return Information{}, false

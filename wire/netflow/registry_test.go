@@ -132,6 +132,21 @@ func TestLookup(t *testing.T) {
 		{0, 351, "layer2SegmentId unsigned64 none"},
 		{0, 434, "mibObjectValueInteger signed32 none"},
 		{0, 483, "bgpCommunity unsigned32 none"},
+		{0, 33002, "NF_F_FW_EXT_EVENT unsigned16 none"},
+		{0, 40005, "NF_F_FW_EVENT unsigned8 none"},
+		{0, 45003, "applicationHttpHost string none"}, // 9/12235 in NetFlow v9
+		{0, 57590, "L7_PROTO unsigned16 none"},        // 35632/118 in NetFlow v9
+		{9, 12235, "applicationHttpHost string none"},
+		{9, 12242, "connectionId unsigned32 none"},
+		{637, 93, "aluNatSubString string none"},
+		{2636, 137, "commonPropertiesId unsigned64 none"},
+		{5951, 130, "httpReqUrl string none"},
+		{6871, 14, "initialTCPFlags unsigned16 none"},
+		{6871, 14 | 0x4000, "reverseInitialTCPFlags unsigned16 none"},
+		{6871, 40, "flowAttributes unsigned16 none"},
+		{6876, 892, "tunnelKey octetArray none"},
+		{10704, 4, "FW_Rule string none"},
+		{35632, 118, "L7_PROTO unsigned16 none"},
 		{reversePEN, 1, "reverseOctetDeltaCount unsigned64 octets"},
 	} {
 		e, ok := Lookup(c.enterprise, c.id)
@@ -140,7 +155,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%d/%d: %s, want %s", c.enterprise, c.id, got, c.want)
 		}
 	}
-	for _, unknown := range [][2]uint32{{0, 0}, {0, 66}, {0, 32767}, {0, 65535}, {reversePEN, 66}, {12, 1}, {1<<32 - 1, 1}} {
+	for _, unknown := range [][2]uint32{{0, 0}, {0, 66}, {0, 32767}, {0, 65535}, {0, 32768}, {reversePEN, 66}, {reversePEN, 40001}, {certPEN, 0x4000}, {12, 1}, {1<<32 - 1, 1}} {
 		if e, ok := Lookup(unknown[0], uint16(unknown[1])); ok {
 			t.Errorf("%d: %v", unknown, e)
 		}
@@ -149,23 +164,31 @@ func TestLookup(t *testing.T) {
 
 func TestByName(t *testing.T) {
 	for name, want := range map[string]string{
-		"applicationName":          "applicationName(96)",
-		"APPLICATIONNAME":          "applicationName(96)",
-		"96":                       "applicationName(96)",
-		"0/96":                     "applicationName(96)",
-		"iana/applicationname":     "applicationName(96)",
-		"reverseOctetDeltaCount":   "reverseOctetDeltaCount(29305/1)",
-		"29305/1":                  "reverseOctetDeltaCount(29305/1)",
-		"29305/octetDeltaCount":    "",
-		"4294967295/77":            "4294967295/77",
-		"66":                       "66",
-		"":                         "",
-		"/":                        "",
-		"9/":                       "",
-		"nobody/1":                 "",
-		"9/65536":                  "",
-		"reverse":                  "",
-		"applicationNameOfNothing": "",
+		"applicationName":             "applicationName(96)",
+		"APPLICATIONNAME":             "applicationName(96)",
+		"96":                          "applicationName(96)",
+		"0/96":                        "applicationName(96)",
+		"iana/applicationname":        "applicationName(96)",
+		"reverseOctetDeltaCount":      "reverseOctetDeltaCount(29305/1)",
+		"29305/1":                     "reverseOctetDeltaCount(29305/1)",
+		"29305/octetDeltaCount":       "",
+		"cisco/ApplicationHTTPHost":   "applicationHttpHost(9/12235)",
+		"9/12235":                     "applicationHttpHost(9/12235)",
+		"applicationHttpHost":         "applicationHttpHost(9/12235)",
+		"App-ID":                      "App-ID(56701)",
+		"57590":                       "L7_PROTO(57590)",
+		"cert/reverseInitialTCPFlags": "reverseInitialTCPFlags(6871/16398)",
+		"httpHost":                    "", // of several enterprises
+		"flowmon/httpHost":            "httpHost(39499/1)",
+		"4294967295/77":               "4294967295/77",
+		"66":                          "66",
+		"":                            "",
+		"/":                           "",
+		"9/":                          "",
+		"nobody/1":                    "",
+		"9/65536":                     "",
+		"reverse":                     "",
+		"applicationNameOfNothing":    "",
 	} {
 		e, ok := ByName(name)
 		if ok != (want != "") || ok && e.String() != want {
