@@ -1,5 +1,10 @@
 package sflow
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // Counters are the records of a datagram's counter samples, by kind, in the
 // order in which they came. An agent sends each interface's every 20 or 30
 // seconds or so, and in between a host's.
@@ -272,4 +277,216 @@ type HostNetwork struct {
 	InPackets, InErrors, InDiscards    uint32
 	OutOctets                          uint64
 	OutPackets, OutErrors, OutDiscards uint32
+}
+
+// Formats of counter records, enterprise 0.
+const (
+	ifCounters        = 1
+	ethernetCounters  = 2
+	tokenRingCounters = 3
+	vgCounters        = 4
+	vlanCounters      = 5
+	wifiCounters      = 6
+	lacpCounters      = 7
+	transceiver       = 10
+	processorCounters = 1001
+	radioCounters     = 1002
+	openFlowPort      = 1004
+	portName          = 1005
+	hostDescription   = 2000
+	hostAdaptors      = 2001
+	hostParent        = 2002
+	hostCPU           = 2003
+	hostMemory        = 2004
+	hostDisk          = 2005
+	hostNetwork       = 2006
+	virtualNetwork    = 2104
+	datapathCounters  = 2207
+)
+
+// counterSample keeps the records of a counter sample.
+func (r *run) counterSample(body []byte, expanded bool) {
+	r.CounterSamples++
+	d := reader{body, true}
+	o := Origin{Sequence: d.uint32(), Source: d.source(expanded)}
+	count := d.uint32()
+	if !d.ok {
+		r.Problems[SampleTruncated]++
+		return
+	}
+	records := d.rest
+	for ; count > 0 && len(records) >= 8; count-- {
+		format := binary.BigEndian.Uint32(records)
+		fixed := uint32(0)
+		if format == ifCounters {
+			fixed = 88
+		}
+		var record []byte
+		record, records = r.cut(records, fixed, RecordTruncated)
+		d := reader{record, true}
+		if !r.counterRecord(o, format, &d) {
+			r.skip(CounterRecord, format)
+		} else if !d.ok && fixed == 0 { // else cut has counted it
+			r.Problems[RecordShort]++
+		}
+	}
+	r.recordsEnd(count, records)
+}
+
+// counterRecord keeps a record that is all there, and tells whether its format
+// is known.
+func (m *Message) counterRecord(o Origin, format uint32, d *reader) (known bool) {
+	switch format {
+	case ifCounters:
+		c := InterfaceCounters{Origin: o}
+		d.uint32s(&c.IfIndex, &c.IfType)
+		c.Speed = d.uint64()
+		d.uint32s(&c.Direction, &c.Status)
+		c.InOctets = d.uint64()
+		d.uint32s(&c.InUnicast, &c.InMulticast, &c.InBroadcast, &c.InDiscards, &c.InErrors, &c.InUnknown)
+		c.OutOctets = d.uint64()
+		d.uint32s(&c.OutUnicast, &c.OutMulticast, &c.OutBroadcast, &c.OutDiscards, &c.OutErrors, &c.IsPromiscuous)
+		keep(&m.Counters.Interfaces, c, d)
+	case ethernetCounters:
+		c := EthernetCounters{Origin: o}
+		d.uint32s(&c.AlignmentErrors, &c.FCSErrors, &c.SingleCollisions, &c.MultipleCollisions, &c.SQETestErrors, &c.Deferred,
+			&c.LateCollisions, &c.ExcessiveCollisions, &c.InternalTransmitErrors, &c.CarrierSenseErrors,
+			&c.FramesTooLong, &c.InternalReceiveErrors, &c.SymbolErrors)
+		keep(&m.Counters.Ethernet, c, d)
+	case tokenRingCounters:
+		c := TokenRingCounters{Origin: o}
+		d.uint32s(&c.LineErrors, &c.BurstErrors, &c.ACErrors, &c.AbortTransErrors, &c.InternalErrors, &c.LostFrameErrors,
+			&c.ReceiveCongestions, &c.FrameCopiedErrors, &c.TokenErrors, &c.SoftErrors, &c.HardErrors,
+			&c.SignalLoss, &c.TransmitBeacons, &c.Recoveries, &c.LobeWires, &c.Removes, &c.Singles, &c.FreqErrors)
+		keep(&m.Counters.TokenRing, c, d)
+	case vgCounters:
+		c := VGCounters{Origin: o}
+		c.InHighPriorityFrames, c.InHighPriorityOctets = d.uint32(), d.uint64()
+		c.InNormalPriorityFrames, c.InNormalPriorityOctets = d.uint32(), d.uint64()
+		d.uint32s(&c.InIPMErrors, &c.InOversizeFrames, &c.InDataErrors, &c.InNullAddressed)
+		c.OutHighPriorityFrames, c.OutHighPriorityOctets = d.uint32(), d.uint64()
+		c.TransitionsIntoTraining = d.uint32()
+		d.uint64s(&c.HCInHighPriorityOctets, &c.HCInNormalPriorityOctets, &c.HCOutHighPriorityOctets)
+		keep(&m.Counters.VG, c, d)
+	case vlanCounters:
+		c := VLANCounters{Origin: o, VLAN: d.uint32(), Octets: d.uint64()}
+		d.uint32s(&c.Unicast, &c.Multicast, &c.Broadcast, &c.Discards)
+		keep(&m.Counters.VLANs, c, d)
+	case wifiCounters:
+		c := WiFiCounters{Origin: o}
+		d.uint32s(&c.TransmittedFragments, &c.MulticastTransmitted, &c.Failed, &c.Retries, &c.MultipleRetries,
+			&c.FrameDuplicates, &c.RTSSuccesses, &c.RTSFailures, &c.ACKFailures, &c.ReceivedFragments,
+			&c.MulticastReceived, &c.FCSErrors, &c.TransmittedFrames, &c.WEPUndecryptable,
+			&c.QoSDiscardedFragments, &c.AssociatedStations,
+			&c.QoSPollsReceived, &c.QoSPollsUnused, &c.QoSPollsUnusable, &c.QoSPollsLost)
+		keep(&m.Counters.WiFi, c, d)
+	case lacpCounters:
+		c := LACPCounters{Origin: o, ActorSystem: d.mac(), PartnerSystem: d.mac(), Aggregator: d.uint32()}
+		state := d.uint32()
+		c.ActorAdmin, c.ActorOper, c.PartnerAdmin, c.PartnerOper = uint8(state>>24), uint8(state>>16), uint8(state>>8), uint8(state)
+		d.uint32s(&c.RxLACP, &c.RxMarkers, &c.RxMarkerResponses, &c.RxUnknown, &c.RxIllegal,
+			&c.TxLACP, &c.TxMarkers, &c.TxMarkerResponses)
+		keep(&m.Counters.LACP, c, d)
+	case transceiver:
+		m.transceiver(o, d)
+	case processorCounters:
+		c := ProcessorCounters{Origin: o}
+		d.uint32s(&c.CPU5s, &c.CPU1m, &c.CPU5m)
+		d.uint64s(&c.TotalMemory, &c.FreeMemory)
+		keep(&m.Counters.Processors, c, d)
+	case radioCounters:
+		c := RadioCounters{Origin: o}
+		d.uint32s(&c.Elapsed, &c.OnChannel, &c.OnChannelBusy)
+		keep(&m.Counters.Radios, c, d)
+	case openFlowPort:
+		keep(&m.Counters.OpenFlow, OpenFlowPort{o, d.uint64(), d.uint32()}, d)
+	case portName:
+		keep(&m.Counters.PortNames, PortName{o, d.opaque()}, d)
+	case datapathCounters:
+		c := DatapathCounters{Origin: o}
+		d.uint32s(&c.Hits, &c.Misses, &c.Lost, &c.MaskHits, &c.Flows, &c.Masks)
+		keep(&m.Counters.Datapaths, c, d)
+	default:
+		return m.hostRecord(o, format, d)
+	}
+	return true
+}
+
+func (m *Message) hostRecord(o Origin, format uint32, d *reader) (known bool) {
+	switch format {
+	case hostDescription:
+		c := Host{Origin: o, Name: d.opaque()}
+		copy(c.UUID[:], d.bytes(16))
+		d.uint32s(&c.Machine, &c.OS)
+		c.Release = d.opaque()
+		keep(&m.Counters.Hosts, c, d)
+	case hostAdaptors:
+		for n := d.uint32(); n > 0 && d.ok; n-- {
+			index := d.uint32()
+			for n := d.uint32(); n > 0 && d.ok; n-- {
+				keep(&m.Counters.Adaptors, Adaptor{o, index, d.mac()}, d)
+			}
+		}
+	case hostParent:
+		keep(&m.Counters.Parents, Parent{o, d.source(true)}, d)
+	case hostCPU:
+		c := HostCPU{Origin: o}
+		c.Load1, c.Load5, c.Load15 = d.float32(), d.float32(), d.float32()
+		d.uint32s(&c.Running, &c.Processes, &c.Cores, &c.MHz, &c.Uptime,
+			&c.User, &c.Nice, &c.System, &c.Idle, &c.Wait, &c.Interrupt, &c.SoftIRQ, &c.Interrupts, &c.ContextSwitches)
+		if d.ok && len(d.rest) == 0 {
+			c.Steal, c.Guest, c.GuestNice = math.MaxUint32, math.MaxUint32, math.MaxUint32
+		} else {
+			d.uint32s(&c.Steal, &c.Guest, &c.GuestNice)
+		}
+		keep(&m.Counters.HostCPU, c, d)
+	case hostMemory:
+		c := HostMemory{Origin: o}
+		d.uint64s(&c.Total, &c.Free, &c.Shared, &c.Buffers, &c.Cached, &c.SwapTotal, &c.SwapFree)
+		d.uint32s(&c.PageIn, &c.PageOut, &c.SwapIn, &c.SwapOut)
+		keep(&m.Counters.HostMemory, c, d)
+	case hostDisk:
+		c := HostDisk{Origin: o}
+		d.uint64s(&c.Total, &c.Free)
+		d.uint32s(&c.FullestUsed, &c.Reads)
+		c.BytesRead = d.uint64()
+		d.uint32s(&c.ReadTime, &c.Writes)
+		c.BytesWritten, c.WriteTime = d.uint64(), d.uint32()
+		keep(&m.Counters.HostDisk, c, d)
+	case hostNetwork, virtualNetwork:
+		c := HostNetwork{Origin: o, InOctets: d.uint64()}
+		d.uint32s(&c.InPackets, &c.InErrors, &c.InDiscards)
+		c.OutOctets = d.uint64()
+		d.uint32s(&c.OutPackets, &c.OutErrors, &c.OutDiscards)
+		if format == hostNetwork {
+			keep(&m.Counters.HostNetwork, c, d)
+		} else {
+			keep(&m.Counters.VirtualNet, c, d)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (m *Message) transceiver(o Origin, d *reader) {
+	c := Transceiver{Origin: o}
+	d.uint32s(&c.Module, &c.TotalLanes, &c.Voltage)
+	c.Temperature = int32(d.uint32())
+	from := len(m.Counters.lanes)
+	for n := d.uint32(); n > 0 && d.ok; n-- {
+		var l Lane
+		d.uint32s(&l.Index, &l.TxBias, &l.TxPower, &l.TxPowerMin, &l.TxPowerMax, &l.TxWavelength,
+			&l.RxPower, &l.RxPowerMin, &l.RxPowerMax, &l.RxWavelength)
+		keep(&m.Counters.lanes, l, d)
+	}
+	c.Lanes = m.Counters.lanes[from:]
+	keep(&m.Counters.Transceivers, c, d)
+}
+
+// keep appends what was read whole.
+func keep[T any](to *[]T, v T, d *reader) {
+	if d.ok {
+		*to = append(*to, v)
+	}
 }

@@ -22,6 +22,8 @@ type Message struct {
 
 	Skipped  []Skipped           // formats of records that were passed over
 	Problems [NumProblems]uint32 // what was wrong, or not understood, by kind
+
+	text []byte // room for a text column's value
 }
 
 // Sample is the header of a flow sample: what it takes to find lost samples
@@ -71,7 +73,25 @@ const (
 )
 
 func (m *Message) reset() {
-	*m = Message{Samples: m.Samples[:0], Discards: m.Discards[:0], Counters: m.Counters.emptied(), Skipped: m.Skipped[:0]}
+	*m = Message{Samples: m.Samples[:0], Discards: m.Discards[:0], Counters: m.Counters.emptied(), Skipped: m.Skipped[:0], text: m.text[:0]}
+}
+
+// skip counts a structure that is passed over. What a datagram says is no
+// bound on room: formats beyond the sixteenth are counted as a problem alone.
+func (m *Message) skip(kind Kind, tag uint32) {
+	if kind != SampleFormat {
+		m.Problems[RecordSkipped]++
+	}
+	enterprise, format := tag>>12, tag&0xfff
+	for n := range m.Skipped {
+		if s := &m.Skipped[n]; s.Enterprise == enterprise && s.Format == format && s.Kind == kind {
+			s.Count++
+			return
+		}
+	}
+	if len(m.Skipped) < 16 {
+		m.Skipped = append(m.Skipped, Skipped{enterprise, format, kind, 1})
+	}
 }
 
 // Problem is a kind of trouble smaller than a datagram.

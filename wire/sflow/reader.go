@@ -2,6 +2,7 @@ package sflow
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -27,6 +28,47 @@ func (d *reader) uint32() uint32 {
 func (d *reader) uint64() uint64 {
 	high := uint64(d.uint32())
 	return high<<32 | uint64(d.uint32())
+}
+
+// uint32s takes as many numbers as there are places for them.
+func (d *reader) uint32s(to ...*uint32) {
+	for _, v := range to {
+		*v = d.uint32()
+	}
+}
+
+// uint64s does so with numbers of 64 bits.
+func (d *reader) uint64s(to ...*uint64) {
+	for _, v := range to {
+		*v = d.uint64()
+	}
+}
+
+func (d *reader) float32() float32 { return math.Float32frombits(d.uint32()) }
+
+// mac takes a MAC address, six bytes and two of padding.
+func (d *reader) mac() uint64 { return d.uint64() >> 16 }
+
+// opaque takes bytes behind their number, and their padding as far as it is there.
+func (d *reader) opaque() []byte {
+	n := d.uint32()
+	if uint64(n) > uint64(len(d.rest)) {
+		d.rest, d.ok = nil, false
+		return nil
+	}
+	var v []byte
+	v, d.rest = clip(d.rest, n)
+	return v
+}
+
+// words takes numbers of 32 bits behind their count, and leaves them bytes.
+func (d *reader) words() []byte {
+	n := d.uint32()
+	if uint64(n)*4 > uint64(len(d.rest)) {
+		d.rest, d.ok = nil, false
+		return nil
+	}
+	return d.bytes(int(n) * 4)
 }
 
 // bytes takes n bytes, without padding.

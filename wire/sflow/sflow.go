@@ -1,11 +1,35 @@
-// Package sflow decodes sFlow version 5 datagrams straight into the columns of
-// a flow.Batch. It is called by collect, which knows who sent the datagram.
+// Package sflow decodes sFlow datagrams of versions 2, 4 (RFC 3176) and 5
+// straight into the columns of a flow.Batch, and encodes those of version 5.
+// It is called by collect, which knows who sent the datagram, and the encoder
+// by the probe and the simulator.
 //
-// Each flow sample becomes one row: one packet, and the bytes of its IP packet
-// (layer 3; of the frame behind its Ethernet and VLAN headers if it isn't IP;
-// other collectors count the whole frame, its check sequence included).
-// The packet's columns come from the sample's raw header through wire/packet,
-// or from its own records. Interface counters are kept in the Message.
+// # The protocol
+//
+// An sFlow agent is a switch, router or host. It looks at one packet in so
+// many at each of its data sources (mostly interfaces), cuts off its first
+// bytes, commonly 128, adds what it knows of the packet's way (interfaces,
+// VLANs, routes), and sends that at once: there is no flow cache, and a sample
+// is one packet. It also sends its interfaces' counters from time to time, and
+// may tell of packets it discarded. A datagram is a header and a list of
+// samples; a sample has a header and a list of records. From version 5 on each
+// has its format's number and its length in front, so that what is unknown can
+// be passed over; before, an unknown number ends the datagram.
+//
+// # What becomes of it
+//
+// Each flow sample becomes one row: one packet, the sampling rate, and the
+// bytes of its IP packet (layer 3; of the frame behind its Ethernet and VLAN
+// headers if it isn't IP; other collectors count the whole frame, its check
+// sequence included). The packet's columns come from the sample's raw header
+// through wire/packet, or from its own records; extended records add VLANs, next
+// hop, AS path, communities, users, labels, NAT, queue and access lists.
+//
+// Each discard notification becomes a row too: one packet, seen itself and not
+// as one of many, with a forwarding_status that says dropped and the drop_reason.
+//
+// Counters are kept in the Message.
+//
+// # Promises
 //
 // Decoding has no state, does no I/O and, once a Message has grown, no
 // allocation; it takes time linear in the datagram's length. Lengths that lie
@@ -24,7 +48,7 @@ import (
 // Why a whole datagram could not be used.
 var (
 	ErrShort   = errors.New("shorter than its header")
-	ErrVersion = errors.New("not sFlow v5")
+	ErrVersion = errors.New("not one of sFlow's 2, 4 and 5")
 	ErrAgent   = errors.New("neither none, IPv4 nor IPv6")
 )
 
@@ -37,18 +61,13 @@ const (
 	discardSample
 )
 
-// Decode appends a row to b for each flow sample of the datagram, and fills m.
-// received is in milliseconds; a sample has no time of its own, so it is also
-// the row's start and end. It does not set the exporter. After an error
-// nothing was appended.
-func Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
-	var d Decoder
-	return d.Decode(datagram, received, b, m)
-}
-
 // Decoder is how to decode. Its zero value is fit for use, and it may be used
 // by several goroutines at once.
 type Decoder struct {
+	// Packet reads the sampled packets' headers. nil is plain: no tunnels are
+	// entered.
+	Packet *packet.Parser
+
 	// MaxSamples bounds the samples of a datagram that are decoded; the rest
 	// is left and counted as SamplesOverLimit. 0 means 1000: more than fit a
 	// UDP datagram with a packet's header each.
@@ -57,84 +76,103 @@ type Decoder struct {
 
 const defaultMaxSamples = 1000
 
-// Decode is as the package's Decode.
+// Decode is Decoder's, with its zero value.
+func Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
+	var c Decoder
+	return c.Decode(datagram, received, b, m)
+}
+
+// Decode appends a row to b for each flow sample and each discard notification
+// of the datagram, and fills m. received is in milliseconds; a sample without
+// a time of its own has it as its start and end, too. Decode does not set the
+// exporter. After an error nothing was appended.
 func (c *Decoder) Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
 	m.reset()
-	m.Protocol = flow.SFlow5
 	m.First = b.Len()
 	d := reader{datagram, true}
-	if version := d.uint32(); d.ok && version != 5 {
-		return fmt.Errorf("sflow: version %d is %w", version, ErrVersion)
+	version := d.uint32()
+	switch version {
+	case 2:
+		m.Protocol = flow.SFlow2
+	case 4:
+		m.Protocol = flow.SFlow4
+	case 5:
+		m.Protocol = flow.SFlow5
+	default:
+		if d.ok {
+			return fmt.Errorf("sflow: version %d is %w", version, ErrVersion)
+		}
 	}
 	kind := d.uint32()
 	if d.ok && kind > 2 {
 		return fmt.Errorf("sflow: agent address type %d is %w", kind, ErrAgent)
 	}
 	m.Agent, _ = d.address(kind)
-	m.SubAgent = d.uint32()
+	if version == 5 {
+		m.SubAgent = d.uint32()
+	}
 	m.Sequence = d.uint32()
 	m.SysUptime = d.uint32()
 	count := d.uint32()
 	if !d.ok {
 		return fmt.Errorf("sflow: a datagram of %d bytes is %w", len(datagram), ErrShort)
 	}
-	limit := c.MaxSamples
-	if limit <= 0 {
-		limit = defaultMaxSamples
+
+	limit := uint32(defaultMaxSamples)
+	if c.MaxSamples > 0 {
+		limit = uint32(c.MaxSamples)
 	}
-	if over := len(d.rest) / 8; count > uint32(limit) && over > limit {
+	r := run{Message: m, b: b, packet: c.Packet, received: received, version: version}
+	var missing uint32
+	if version == 5 {
+		missing = r.samples(&d, min(count, limit))
+	} else {
+		missing = r.oldSamples(&d, min(count, limit))
+	}
+	m.Flows = b.Len() - m.First
+	switch {
+	case r.lost: // and counted
+	case missing > 0:
+		m.Problems[CountMismatch]++
+	case count > limit && len(d.rest) > 0:
 		m.Problems[SamplesOverLimit]++
+	case count > limit:
+		m.Problems[CountMismatch]++
+	case len(d.rest) > 0:
+		m.Problems[TrailingBytes]++
 	}
-	m.decode(b, d.rest, min(count, uint32(limit)), received)
 	return nil
 }
 
-// decode takes the samples apart. Rows are made once for all of them, since
-// growing a batch costs per column.
-func (m *Message) decode(b *flow.Batch, samples []byte, count uint32, received int64) {
-	rows := flowSamples(samples, count)
-	if rows > 0 {
-		b.Extend(rows)
-	}
-	row := m.First
-	for ; count > 0 && len(samples) >= 8; count-- {
-		format := binary.BigEndian.Uint32(samples)
-		var body []byte
-		body, samples = m.cut(samples, 0, SampleTruncated)
-		switch format {
-		case flowSample, expandedFlowSample:
-			if m.flowSample(b, row, body, format == expandedFlowSample, received) {
-				row++
-			}
-		case counterSample, expandedCounterSample:
-			m.counterSample(body, format == expandedCounterSample)
-		case discardSample:
-			m.Discards = append(m.Discards, Discard{})
-		default:
-			m.Problems[SampleUnknown]++
-		}
-	}
-	m.Flows = row - m.First
-	if m.Flows < rows {
-		b.Truncate(row)
-	}
-	if count > 0 {
-		m.Problems[CountMismatch]++
-	} else if len(samples) > 0 {
-		m.Problems[TrailingBytes]++
-	}
+// run is the decoding of one datagram.
+type run struct {
+	*Message
+	b        *flow.Batch
+	packet   *packet.Parser
+	received int64
+	version  uint32
+	lost     bool // the rest can't be found (before version 5)
 }
 
-// flowSamples counts the flow samples among the first count samples.
-func flowSamples(samples []byte, count uint32) (n int) {
-	for ; count > 0 && len(samples) >= 8; count-- {
-		format := binary.BigEndian.Uint32(samples)
-		if format == flowSample || format == expandedFlowSample {
-			n++
+// samples decodes count samples of version 5 and tells how many are missing.
+func (r *run) samples(d *reader, count uint32) (missing uint32) {
+	for ; count > 0 && len(d.rest) >= 8; count-- {
+		format := binary.BigEndian.Uint32(d.rest)
+		var body []byte
+		body, d.rest = r.cut(d.rest, 0, SampleTruncated)
+		switch format {
+		case flowSample, expandedFlowSample:
+			r.flowSample(body, format == expandedFlowSample)
+		case counterSample, expandedCounterSample:
+			r.counterSample(body, format == expandedCounterSample)
+		case discardSample:
+			r.discardSample(body)
+		default:
+			r.skip(SampleFormat, format)
+			r.Problems[SampleUnknown]++
 		}
-		_, samples = clip(samples[8:], binary.BigEndian.Uint32(samples[4:]))
 	}
-	return n
+	return count
 }
 
 // cut splits the body of a structure (its format, its length, its body, padded
@@ -163,50 +201,70 @@ func clip(p []byte, size uint32) (body, rest []byte) {
 	return p[:size], p[padded:]
 }
 
-// The columns that a flow sample always sets.
-var sampleColumns = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
+// recordsEnd counts what does not add up behind a sample's last record.
+func (m *Message) recordsEnd(missing uint32, rest []byte) {
+	if missing > 0 {
+		m.Problems[RecordTruncated]++
+	} else if len(rest) > 0 {
+		m.Problems[SampleRemainder]++
+	}
+}
+
+// The columns that a row always has.
+var rowColumns = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
 
 var rateColumns = flow.MaskOf(flow.SamplingRate, flow.SamplingSource)
 
-// flowSample decodes a flow sample into row i, unless it is too short to be one.
-func (m *Message) flowSample(b *flow.Batch, i int, body []byte, expanded bool, received int64) bool {
+// row appends one packet's row.
+func (r *run) row() int {
+	b := r.b
+	i := b.Extend(1)
+	b.Time(flow.Received)[i] = r.received
+	b.Time(flow.Start)[i] = r.received
+	b.Time(flow.End)[i] = r.received
+	b.U8(flow.ExportProtocol)[i] = r.Protocol
+	b.U32(flow.ObservationDomain)[i] = r.SubAgent
+	b.U64(flow.Packets)[i] = 1
+	b.Present[i].Or(rowColumns)
+	return i
+}
+
+// rated sets the row's sampling rate.
+func (r *run) rated(i int, rate uint32) {
+	if rate == 0 {
+		r.Problems[SamplingRateZero]++
+		return
+	}
+	r.b.U32(flow.SamplingRate)[i] = rate
+	r.b.U8(flow.SamplingSource)[i] = flow.SamplingRecord
+	r.b.Present[i].Or(rateColumns)
+}
+
+// flowSample decodes a flow sample into a row, unless it is too short to be one.
+func (r *run) flowSample(body []byte, expanded bool) {
 	var s Sample
 	var in, out port
 	var records []byte
 	var count uint32
 	switch word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }; {
 	case expanded && len(body) >= 44:
-		s = Sample{Row: i, Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
+		s = Sample{Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
 		in, out = port{word(6), word(7)}, port{word(8), word(9)}
 		count, records = word(10), body[44:]
 	case !expanded && len(body) >= 32:
-		s = Sample{Row: i, Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
+		s = Sample{Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
 		in, out = portOf(word(5)), portOf(word(6))
 		count, records = word(7), body[32:]
 	default:
-		m.Problems[SampleTruncated]++
-		return false
+		r.Problems[SampleTruncated]++
+		return
 	}
-	m.Samples = append(m.Samples, s)
-
-	b.Time(flow.Received)[i] = received
-	b.Time(flow.Start)[i] = received
-	b.Time(flow.End)[i] = received
-	b.U8(flow.ExportProtocol)[i] = flow.SFlow5
-	b.U32(flow.ObservationDomain)[i] = m.SubAgent
-	b.U64(flow.Packets)[i] = 1
-	present := &b.Present[i]
-	present.Or(sampleColumns)
-	if s.Rate > 0 {
-		b.U32(flow.SamplingRate)[i] = s.Rate
-		b.U8(flow.SamplingSource)[i] = flow.SamplingRecord
-		present.Or(rateColumns)
-	} else {
-		m.Problems[SamplingRateZero]++
-	}
-	interfaces(b, i, s.Source, in, out)
-	m.flowRecords(b, i, records, count)
-	return true
+	i := r.row()
+	s.Row = i
+	r.Samples = append(r.Samples, s)
+	r.rated(i, s.Rate)
+	r.interfaces(i, s.Source, in, out)
+	r.flowRecords(i, records, count)
 }
 
 // port is an interface as samples name it: by its ifIndex, or by a reason
@@ -220,16 +278,15 @@ func portOf(v uint32) port { return port{format: v >> 30, value: v & 0x3fffffff}
 const (
 	portIfIndex   = 0
 	portDiscarded = 1
+	portSeveral   = 2
 	internal      = 0x3fffffff
 )
-
-// dropped is the forwarding status of a packet dropped for an unstated reason.
-const dropped = 128
 
 // interfaces sets the columns of the sample's way through the device. An
 // ifIndex of 0 means "unknown" here and is left absent; the device itself and
 // the discarded packet's output are 0, as in NetFlow.
-func interfaces(b *flow.Batch, i int, source Source, in, out port) {
+func (r *run) interfaces(i int, source Source, in, out port) {
+	b := r.b
 	present := &b.Present[i]
 	if in.format == portIfIndex && in.value != 0 {
 		if in.value != internal {
@@ -244,11 +301,15 @@ func interfaces(b *flow.Batch, i int, source Source, in, out port) {
 		}
 		present.Add(flow.OutIf)
 	case out.format == portDiscarded:
-		b.U8(flow.ForwardingStatus)[i] = dropped
+		status, reason := discarded(out.value)
+		b.U8(flow.ForwardingStatus)[i] = status
 		present.Add(flow.OutIf)
 		present.Add(flow.ForwardingStatus)
+		if reason {
+			b.SetUint(flow.DropReason, i, uint64(out.value))
+		}
 	}
-	if source.Class != 0 || in == out {
+	if source.Class != 0 || source.Index == 0 || in == out {
 		return
 	}
 	switch at := (port{portIfIndex, source.Index}); at {
@@ -260,60 +321,15 @@ func interfaces(b *flow.Batch, i int, source Source, in, out port) {
 	}
 }
 
-// counterSample keeps the generic counters of a counter sample.
-func (m *Message) counterSample(body []byte, expanded bool) {
-	m.CounterSamples++
-	d := reader{body, true}
-	c := InterfaceCounters{Origin: Origin{Sequence: d.uint32(), Source: d.source(expanded)}}
-	count := d.uint32()
-	if !d.ok {
-		m.Problems[SampleTruncated]++
-		return
-	}
-	records := d.rest
-	for ; count > 0 && len(records) >= 8; count-- {
-		const generic, size = 1, 88
-		if binary.BigEndian.Uint32(records) != generic {
-			_, records = m.cut(records, 0, RecordTruncated)
-			m.Problems[RecordSkipped]++
-			continue
-		}
-		var record []byte
-		record, records = m.cut(records, size, RecordTruncated)
-		d := reader{record, true}
-		c.IfIndex, c.IfType, c.Speed = d.uint32(), d.uint32(), d.uint64()
-		c.Direction, c.Status = d.uint32(), d.uint32()
-		c.InOctets = d.uint64()
-		c.InUnicast, c.InMulticast, c.InBroadcast = d.uint32(), d.uint32(), d.uint32()
-		c.InDiscards, c.InErrors, c.InUnknown = d.uint32(), d.uint32(), d.uint32()
-		c.OutOctets = d.uint64()
-		c.OutUnicast, c.OutMulticast, c.OutBroadcast = d.uint32(), d.uint32(), d.uint32()
-		c.OutDiscards, c.OutErrors = d.uint32(), d.uint32()
-		c.IsPromiscuous = d.uint32()
-		if !d.ok {
-			continue
-		}
-		m.Counters.Interfaces = append(m.Counters.Interfaces, c)
-	}
-	m.recordsEnd(count, records)
-}
-
-// recordsEnd counts what does not add up behind a sample's last record.
-func (m *Message) recordsEnd(missing uint32, rest []byte) {
-	if missing > 0 {
-		m.Problems[RecordTruncated]++
-	} else if len(rest) > 0 {
-		m.Problems[SampleRemainder]++
-	}
-}
-
 // linkOf gives the link type of a raw header's protocol.
 func linkOf(headerProtocol uint32) (packet.Link, bool) {
 	switch headerProtocol {
 	case 1:
 		return packet.Ethernet, true
-	case 7:
+	case 7, 14: // PPP; POS, which is PPP in HDLC-like framing (RFC 2615)
 		return packet.PPP, true
+	case 10: // AAL5 with nothing between it and IP
+		return packet.Raw, true
 	case 11:
 		return packet.IPv4, true
 	case 12:

@@ -46,13 +46,13 @@ var cases = []struct {
 		opaque(extendedGateway, addr("2001:db8::9"), u32(64500, 64501, 64502, 2, 2, 2, 64503, 64504, 1, 1, 4200000000, 1, 0xfde80001, 100)),
 		opaque(extendedNAT, addr("203.0.113.1"), addr("203.0.113.2")),
 		opaque(extendedNATPort, u32(1024, 2048)))), []string{
-		`"bytes":1500,` + rated + way + `,"next_hop":"192.0.2.254","bgp_next_hop":"2001:db8::9","src_as":64501,"dst_as":4200000000,"src_mask":24,"dst_mask":16,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":100,"dst_vlan":200,"post_nat_src_addr":"203.0.113.1","post_nat_dst_addr":"203.0.113.2","post_nat_src_port":1024,"post_nat_dst_port":2048}`}, nil},
+		`"bytes":1500,` + rated + way + `,"next_hop":"192.0.2.254","bgp_next_hop":"2001:db8::9","src_as":64501,"dst_as":4200000000,"prev_as":64502,"next_as":64503,"as_path":"64503 64504 {4200000000}","communities":"65000:1","src_mask":24,"dst_mask":16,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":100,"dst_vlan":200,"post_nat_src_addr":"203.0.113.1","post_nat_dst_addr":"203.0.113.2","post_nat_src_port":1024,"post_nat_dst_port":2048}`}, nil},
 	{"a switch's VLAN 0 does not undo a tag", datagram(sample(raw(1, 1522, 4, frame[:18]), opaque(extendedSwitch, u32(0, 0, 0xffffffff, 0)))), []string{
 		`"bytes":1500,` + rated + way + `,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
 	{"empty AS path", datagram(sample(opaque(extendedGateway, u32(0, 64500, 0, 0, 0, 0, 0)))), []string{
-		`"bytes":0,` + rated + way + `,"src_as":0,"dst_as":0}`}, map[Problem]uint32{HeaderMissing: 1}},
+		`"bytes":0,` + rated + way + `,"src_as":0,"dst_as":0,"prev_as":0}`}, map[Problem]uint32{HeaderMissing: 1}},
 	{"discarded", datagram(sampleBy(512, 3, 1<<30|258, raw(11, 40, 0, nil))), []string{
-		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":128}`}, nil},
+		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":129,"drop_reason":"access list"}`}, nil},
 	{"several outputs", datagram(sampleBy(512, 9, 2<<30|5, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":9}`}, nil},
 	{"from the device itself, out by its source", datagram(sampleBy(512, internal, 3, raw(11, 40, 0, nil))), []string{
@@ -60,7 +60,7 @@ var cases = []struct {
 	{"unknown interfaces, no rate", datagram(sampleBy(0, 0, 0, raw(11, 40, 0, nil))), []string{
 		`"bytes":40}`}, map[Problem]uint32{SamplingRateZero: 1}},
 	{"unknown records, header protocols and samples", datagram(sample(opaque(4300<<12|1, u32(1)), raw(15, 100, 0, frame), raw(11, 40, 0, nil)), opaque(77, u32(1)), opaque(discardSample, u32(1, 2))), []string{
-		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{RecordSkipped: 2, SampleUnknown: 1}},
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{RecordSkipped: 2, SampleUnknown: 1, SampleTruncated: 1}},
 	{"unpadded record at the end", datagram(opaque(flowSample, u32(11, 3, 512, 1, 0, 3, 4, 1, rawHeader, 17, 11, 40, 0, 1), []byte{0x45})[:65]), []string{
 		`"bytes":40,` + rated + way + `}`}, nil},
 	{"trailing bytes", datagramOf(1, sample(raw(11, 40, 0, nil)), make([]byte, 20)), []string{
@@ -87,7 +87,7 @@ var cases = []struct {
 		`"bytes":41,` + rated + way + `}`,
 		`"bytes":0,` + rated + way + `}`,
 		`"bytes":0,` + rated + way + `}`,
-		`"bytes":0,` + rated + way + `,"bgp_next_hop":"192.0.2.1","src_as":2}`,
+		`"bytes":0,` + rated + way + `,"bgp_next_hop":"192.0.2.1","src_as":2,"prev_as":3}`,
 	}, map[Problem]uint32{RecordTruncated: 3, RecordShort: 3, SampleRemainder: 1, HeaderMissing: 3}},
 }
 
@@ -100,7 +100,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if m.First != 2 || m.Flows != len(c.rows) || b.Len() != 2+len(c.rows) || len(m.Samples) != m.Flows {
+		if m.First != 2 || m.Flows != len(c.rows) || b.Len() != 2+len(c.rows) || len(m.Samples)+len(m.Discards) != m.Flows {
 			t.Errorf("%s: %d rows from %d on, %d samples, want %d rows", c.name, m.Flows, m.First, len(m.Samples), len(c.rows))
 			continue
 		}
@@ -119,7 +119,7 @@ func TestDecode(t *testing.T) {
 
 func TestMessage(t *testing.T) {
 	generic := u32(4, 6, 0, 1e9, 1, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 2)
-	d := datagram(sample(), opaque(counterSample, u32(8, 2<<24|4, 2), opaque(2, make([]byte, 52)), opaque(1, generic)),
+	d := datagram(sample(), opaque(counterSample, u32(8, 2<<24|4, 2), opaque(2, make([]byte, 48), u32(77)), opaque(1, generic)),
 		opaque(expandedCounterSample, u32(9, 0, 4, 1), opaque(1, generic[:20])), opaque(counterSample, u32(1)), opaque(discardSample, nil))
 	var m Message
 	b := flow.NewBatch(1)
@@ -130,19 +130,18 @@ func TestMessage(t *testing.T) {
 	}
 	want := Message{
 		Agent: flow.AddrFrom(netip.MustParseAddr("192.0.2.9")), SubAgent: 7, Sequence: 100, SysUptime: 5000,
-		Protocol: flow.SFlow5, First: 1, Flows: 1, CounterSamples: 3, Discards: []Discard{{}},
+		Protocol: flow.SFlow5, First: 1, Flows: 1, CounterSamples: 3,
 		Samples: []Sample{{Row: 1, Source: Source{0, 3}, Sequence: 11, Rate: 512, Pool: 90000, Drops: 2}},
 		Counters: Counters{Interfaces: []InterfaceCounters{{
 			Origin: Origin{Source{2, 4}, 8}, IfIndex: 4, IfType: 6, Speed: 1e9, Direction: 1, Status: 3,
 			InOctets: 1<<32 | 2, InUnicast: 3, InMulticast: 4, InBroadcast: 5, InDiscards: 6, InErrors: 7, InUnknown: 8,
 			OutOctets: 9<<32 | 10, OutUnicast: 11, OutMulticast: 12, OutBroadcast: 13, OutDiscards: 14, OutErrors: 15, IsPromiscuous: 2,
-		}}},
+		}}, Ethernet: []EthernetCounters{{Origin: Origin{Source{2, 4}, 8}, SymbolErrors: 77}}},
 	}
 	want.Problems[HeaderMissing] = 1
-	want.Problems[RecordSkipped] = 1
 	want.Problems[RecordShort] = 1
 	want.Problems[RecordTruncated] = 1
-	want.Problems[SampleTruncated] = 1
+	want.Problems[SampleTruncated] = 2
 	if fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got  %+v\nwant %+v", m, want)
 	}
@@ -156,7 +155,7 @@ func TestUnusableDatagrams(t *testing.T) {
 		{nil, ErrShort},
 		{datagram()[:27], ErrShort},
 		{u32(5, 2, 1, 2, 3), ErrShort},
-		{u32(4, 1, 2, 3, 4, 5, 6), ErrVersion},
+		{u32(3, 1, 2, 3, 4, 5, 6), ErrVersion},
 		{u32(5, 3, 2, 3, 4, 5, 6), ErrAgent},
 	} {
 		var m Message
@@ -203,7 +202,7 @@ func FuzzDecode(f *testing.F) {
 		b.Reset()
 		b.Extend(1)
 		err := Decode(p, 1000, b, &m)
-		if m.First != 1 || b.Len() != 1+m.Flows || len(m.Samples) != m.Flows || (err != nil && m.Flows > 0) {
+		if m.First != 1 || b.Len() != 1+m.Flows || len(m.Samples)+len(m.Discards) != m.Flows || (err != nil && m.Flows > 0) {
 			t.Fatalf("%d rows, message has %d from %d on and %d samples; %v", b.Len(), m.Flows, m.First, len(m.Samples), err)
 		}
 		if 8*(m.Flows+m.CounterSamples) > len(p) {
