@@ -65,6 +65,8 @@ type Session struct {
 	waitingFor   map[waitingKey]int
 	waitingBytes int
 	arrived      bool // a template that sets wait for
+
+	learnt []Information // elements that the exporter described: see learn
 }
 
 // waitingSet is a data set whose template isn't known yet, with the header it
@@ -287,7 +289,9 @@ func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b
 	}
 	whole = !overrun && p.least > 0
 	if t.Options {
+		from := len(m.Options)
 		decodeOptions(t, d, h, m)
+		s.learn(m.Options[from:])
 		return r.n, whole
 	}
 	if r.n == 0 {

@@ -52,9 +52,9 @@ type program struct {
 	typeCode, icmpType, icmpCode      [2]field
 	icmp                              bool // any of these, or a port, may hold ICMP type and code
 
-	skipped  int  // fields that no column holds
-	reverse  bool // has fields for the opposite direction
-	sections int  // fields with the beginning of a packet
+	skipped  []TemplateField // fields that no column holds
+	reverse  bool            // has fields for the opposite direction
+	sections int             // fields with the beginning of a packet
 
 	options []optionPlace // of an options template: all fields
 }
@@ -109,7 +109,7 @@ func compile(t *Template) *program {
 			p.sections++
 			continue
 		case f.Enterprise != 0 || !ok || f.Length != variable && !e.fits(f.Length):
-			p.skipped++
+			p.skipped = append(p.skipped, f)
 			continue
 		}
 		twin := 0

@@ -155,13 +155,12 @@ const (
 	reversePrefix = "reverse"
 )
 
-// Lookup returns what is known of an element. Elements of NetFlow v9 are
+// Lookup returns what is known of an element; where that is nothing, only its
+// numbers are set. Elements of NetFlow v9 are
 // those of enterprise 0: below 128 the numbers are the same, above 32767,
 // where IPFIX has none, they are the vendors' own.
 func Lookup(enterprise uint32, id uint16) (Information, bool) {
-	i, ok := slices.BinarySearchFunc(registry[:], Information{Enterprise: enterprise, ID: id}, func(a, b Information) int {
-		return cmp.Or(cmp.Compare(a.Enterprise, b.Enterprise), cmp.Compare(a.ID, b.ID))
-	})
+	i, ok := slices.BinarySearchFunc(registry[:], Information{Enterprise: enterprise, ID: id}, compareElements)
 	switch {
 	case ok:
 		return registry[i], true
@@ -174,20 +173,17 @@ func Lookup(enterprise uint32, id uint16) (Information, bool) {
 	case enterprise == 0 && id > ciscoBase:
 		return derive(enterprise, id, ciscoPEN, id-ciscoBase, "")
 	}
-	return Information{}, false
+	return Information{Enterprise: enterprise, ID: id}, false
 }
 
 // derive makes an element from another one.
 func derive(enterprise uint32, id uint16, ofEnterprise uint32, of uint16, prefix string) (Information, bool) {
 	e, ok := Lookup(ofEnterprise, of)
-	if !ok {
-		return e, false
-	}
 	e.Enterprise, e.ID = enterprise, id
-	if prefix != "" {
+	if ok && prefix != "" {
 		e.Name = prefix + strings.ToUpper(e.Name[:1]) + e.Name[1:]
 	}
-	return e, true
+	return e, ok
 }
 
 // ByName finds an element by what people write in a configuration: its name in
@@ -207,10 +203,7 @@ func ByName(name string) (Information, bool) {
 		element, anywhere = rest, false
 	}
 	if id, err := strconv.ParseUint(element, 10, 16); err == nil {
-		e, ok := Lookup(number, uint16(id))
-		if !ok {
-			e = Information{Enterprise: number, ID: uint16(id)}
-		}
+		e, _ := Lookup(number, uint16(id))
 		return e, true
 	}
 	var found Information

@@ -127,7 +127,7 @@ func (s *Session) define(t *Template, m *Message) {
 	d.templates[kind][t.ID] = fresh
 	s.count++
 	m.NewTemplates++
-	m.Problems[ElementSkipped] += uint32(fresh.program.skipped)
+	m.Problems[ElementSkipped] += uint32(len(fresh.program.skipped))
 	if fresh.program.least == 0 {
 		m.Problems[TemplateMalformed]++
 	}
