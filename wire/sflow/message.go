@@ -72,8 +72,19 @@ const (
 	SampleFormat
 )
 
+// reset empties m, field by field: the counters' room is much to copy, and most
+// datagrams have none.
 func (m *Message) reset() {
-	*m = Message{Samples: m.Samples[:0], Discards: m.Discards[:0], Counters: m.Counters.emptied(), Skipped: m.Skipped[:0], text: m.text[:0]}
+	m.Protocol, m.Agent, m.SubAgent, m.Sequence, m.SysUptime = 0, flow.Addr{}, 0, 0, 0
+	m.First, m.Flows = 0, 0
+	m.Samples = m.Samples[:0]
+	m.Discards = m.Discards[:0]
+	m.Skipped = m.Skipped[:0]
+	if m.CounterSamples > 0 {
+		m.CounterSamples = 0
+		m.Counters = m.Counters.emptied()
+	}
+	m.Problems = [NumProblems]uint32{}
 }
 
 // skip counts a structure that is passed over. What a datagram says is no

@@ -58,8 +58,13 @@ type sampled struct {
 
 	isSwitched bool
 	vlans      [2]uint32 // by a switch record: incoming, outgoing
-	stripped   []byte    // VLAN tags that the header lacks, outermost first
-	labels     []byte    // MPLS label stack
+}
+
+// stacks are what few samples have: kept apart, so that the others need not
+// even clear it.
+type stacks struct {
+	vlans  []byte // tags that the header lacks, outermost first
+	labels []byte // MPLS
 }
 
 // flowRecords decodes the records of a sample into row i.
@@ -70,8 +75,15 @@ func (r *run) flowRecords(i int, records []byte, count uint32) {
 		fixed := fixedSize(format)
 		var record []byte
 		record, records = r.cut(records, fixed, RecordTruncated)
-		if format == rawHeader {
+		switch format {
+		case rawHeader:
 			r.rawHeader(i, &s, record)
+			continue
+		case extendedSwitch: // VLAN and priority, incoming and outgoing
+			if len(record) >= 16 {
+				s.isSwitched = true
+				s.vlans = [2]uint32{binary.BigEndian.Uint32(record), binary.BigEndian.Uint32(record[8:])}
+			}
 			continue
 		}
 		d := reader{record, true}
@@ -97,14 +109,14 @@ func (r *run) finish(i int, s *sampled) {
 	if !s.seen {
 		r.Problems[HeaderMissing]++
 	}
-	if s.stripped != nil {
-		s.setStripped(r.b, i)
+	if r.stacks.vlans != nil {
+		r.stacks.setVLANs(r.b, i)
 	}
 	if s.isSwitched {
 		s.setVLANs(r.b, i)
 	}
-	if s.labels != nil {
-		s.setLabels(r.b, i)
+	if r.stacks.labels != nil {
+		r.stacks.setLabels(r.b, i)
 	}
 }
 
@@ -122,26 +134,28 @@ func (s *sampled) setVLANs(b *flow.Batch, i int) {
 	}
 }
 
-// setStripped puts the tags that the device took off around those of the header.
-func (s *sampled) setStripped(b *flow.Batch, i int) {
-	tag := func(n int) uint64 { return uint64(binary.BigEndian.Uint16(s.stripped[4*n+2:]) & 0xfff) }
+// setVLANs puts the tags that the device took off around those of the header.
+func (s *stacks) setVLANs(b *flow.Batch, i int) {
+	tag := func(n int) uint64 { return uint64(binary.BigEndian.Uint16(s.vlans[4*n+2:]) & 0xfff) }
 	switch {
-	case len(s.stripped) > 4:
+	case len(s.vlans) > 4:
 		b.SetUint(flow.CustomerVLAN, i, tag(1))
 	case b.Present[i].Has(flow.SrcVLAN):
 		b.SetUint(flow.CustomerVLAN, i, uint64(b.U16(flow.SrcVLAN)[i]))
 	}
 	b.SetUint(flow.SrcVLAN, i, tag(0))
+	s.vlans = nil
 }
 
 // setLabels gives a row whose header shows no label those of the record.
-func (s *sampled) setLabels(b *flow.Batch, i int) {
-	if b.Present[i].Has(flow.MPLSLabel1) {
-		return
+func (s *stacks) setLabels(b *flow.Batch, i int) {
+	const most = int(flow.MPLSLabel10-flow.MPLSLabel1) + 1
+	if !b.Present[i].Has(flow.MPLSLabel1) {
+		for n := range min(len(s.labels)/4, most) {
+			b.SetUint(flow.MPLSLabel1+flow.Column(n), i, uint64(binary.BigEndian.Uint32(s.labels[4*n:])>>12))
+		}
 	}
-	for n := range min(len(s.labels)/4, int(flow.MPLSLabel10-flow.MPLSLabel1)+1) {
-		b.SetUint(flow.MPLSLabel1+flow.Column(n), i, uint64(binary.BigEndian.Uint32(s.labels[4*n:])>>12))
-	}
+	s.labels = nil
 }
 
 // rawHeader decodes the first bytes of the sampled packet.
@@ -192,7 +206,7 @@ func (r *run) flowRecord(i int, s *sampled, format uint32, d *reader) (known boo
 		if p := d.ipRecord(format == ip6Header); d.ok {
 			s.ipRecord(b, i, &p)
 		}
-	case extendedSwitch: // VLAN and priority, incoming and outgoing
+	case extendedSwitch: // of versions before 5
 		in, _, out, _ := d.uint32(), d.uint32(), d.uint32(), d.uint32()
 		if d.ok {
 			s.isSwitched, s.vlans = true, [2]uint32{in, out}
@@ -218,8 +232,8 @@ func (r *run) flowRecord(i int, s *sampled, format uint32, d *reader) (known boo
 		if present && !b.Present[i].Has(flow.NextHop) {
 			b.SetAddr(flow.NextHop, i, hop)
 		}
-		if s.labels = in; len(in) == 0 {
-			s.labels = out
+		if r.stacks.labels = in; len(in) == 0 {
+			r.stacks.labels = out
 		}
 	case extendedNAT:
 		src, present := d.address(d.uint32())
@@ -237,7 +251,7 @@ func (r *run) flowRecord(i int, s *sampled, format uint32, d *reader) (known boo
 		}
 	case extendedVLANs:
 		if tags := d.words(); len(tags) > 0 {
-			s.stripped = tags
+			r.stacks.vlans = tags
 		}
 	case tunnelIP4Ingress, tunnelIP6Ingress:
 		if p := d.ipRecord(format == tunnelIP6Ingress); d.ok {

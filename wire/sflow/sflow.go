@@ -151,6 +151,7 @@ type run struct {
 	packet   *packet.Parser
 	received int64
 	version  uint32
+	stacks   stacks
 	lost     bool // the rest can't be found (before version 5)
 }
 
@@ -242,29 +243,32 @@ func (r *run) rated(i int, rate uint32) {
 
 // flowSample decodes a flow sample into a row, unless it is too short to be one.
 func (r *run) flowSample(body []byte, expanded bool) {
-	var s Sample
-	var in, out port
-	var records []byte
-	var count uint32
-	switch word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }; {
-	case expanded && len(body) >= 44:
-		s = Sample{Sequence: word(0), Source: Source{word(1), word(2)}, Rate: word(3), Pool: word(4), Drops: word(5)}
-		in, out = port{word(6), word(7)}, port{word(8), word(9)}
-		count, records = word(10), body[44:]
-	case !expanded && len(body) >= 32:
-		s = Sample{Sequence: word(0), Source: sourceOf(word(1)), Rate: word(2), Pool: word(3), Drops: word(4)}
-		in, out = portOf(word(5)), portOf(word(6))
-		count, records = word(7), body[32:]
-	default:
+	size := 32
+	if expanded {
+		size = 44
+	}
+	if len(body) < size {
 		r.Problems[SampleTruncated]++
 		return
 	}
+	word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }
 	i := r.row()
-	s.Row = i
-	r.Samples = append(r.Samples, s)
+	r.Samples = append(r.Samples, Sample{})
+	s := &r.Samples[len(r.Samples)-1] // filled where it is: a copy would wait for the writes
+	s.Row, s.Sequence = i, word(0)
+	var in, out port
+	if expanded {
+		s.Source = Source{word(1), word(2)}
+		s.Rate, s.Pool, s.Drops = word(3), word(4), word(5)
+		in, out = port{word(6), word(7)}, port{word(8), word(9)}
+	} else {
+		s.Source = sourceOf(word(1))
+		s.Rate, s.Pool, s.Drops = word(2), word(3), word(4)
+		in, out = portOf(word(5)), portOf(word(6))
+	}
 	r.rated(i, s.Rate)
 	r.interfaces(i, s.Source, in, out)
-	r.flowRecords(i, records, count)
+	r.flowRecords(i, body[size:], word(size/4-1))
 }
 
 // port is an interface as samples name it: by its ifIndex, or by a reason
