@@ -290,21 +290,38 @@ var Schema = []Field{
 	SegmentID:        {Name: "segment_id", Kind: Uint64, Element: "layer2SegmentId", Doc: "Virtual network identifier of an overlay (VXLAN VNI, NVGRE TNI), encapsulation type in the top byte."},
 }
 
-// dropReasons are the codes of sFlow's drop reasons (sFlow Dropped Packet
-// Notification Structures, drop_reason).
+// dropReasons are the codes of sFlow's drop reasons. Up to 255 they are ICMP's
+// of "unreachable", up to 262 sFlow version 5's, up to 303 those of sFlow
+// Dropped Packet Notification Structures; the rest came later, from hsflowd
+// and the Linux kernel.
 var dropReasons = map[uint64]string{
-	0: "net unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable", 4: "fragmentation needed",
-	5: "source route failed", 6: "destination network unknown", 7: "destination host unknown", 8: "source host isolated",
-	9: "destination network prohibited", 10: "destination host prohibited", 11: "destination network unreachable for ToS",
-	12: "destination host unreachable for ToS", 13: "communication prohibited", 14: "host precedence violation", 15: "precedence cutoff",
+	0: "net unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable", 4: "fragmentation needed", 5: "source route failed",
+	6: "destination network unknown", 7: "destination host unknown", 8: "source host isolated", 9: "destination network prohibited",
+	10: "destination host prohibited", 11: "destination network unreachable for ToS", 12: "destination host unreachable for ToS",
+	13: "communication prohibited", 14: "host precedence violation", 15: "precedence cutoff",
 	256: "unknown", 257: "TTL exceeded", 258: "access list", 259: "no buffer space", 260: "RED", 261: "traffic shaping", 262: "packet too big",
 	263: "source MAC is multicast", 264: "VLAN tag mismatch", 265: "ingress VLAN filter", 266: "ingress spanning tree filter", 267: "port list is empty",
 	268: "port loopback filter", 269: "blackhole route", 270: "not IP", 271: "unicast destination IP over multicast destination MAC",
 	272: "destination IP is loopback", 273: "source IP is multicast", 274: "source IP is loopback", 275: "IP header corrupted",
 	276: "IPv4 source is limited broadcast", 277: "IPv6 multicast destination, reserved scope", 278: "IPv6 multicast destination, interface-local scope",
-	279: "unresolved neighbour", 280: "multicast reverse path forwarding", 281: "not routable protocol", 282: "IPv4 DIP is local network",
-	283: "reject route", 284: "router interface loopback", 285: "link-local destination", 286: "unresolved next hop", 287: "uRPF", 288: "tail drop",
-	289: "traffic rate limited", 290: "out of cells", 291: "WRED", 292: "ingress or egress filter",
+	279: "unresolved neighbour", 280: "multicast reverse path forwarding", 281: "packet not routable", 282: "decapsulation error",
+	283: "overlay source MAC is multicast", 284: "unknown, layer 2", 285: "unknown, layer 3", 286: "unknown, layer-3 exception", 287: "unknown, buffer",
+	288: "unknown, tunnel", 289: "unknown, layer 4", 290: "source IP is unspecified", 291: "MLAG port isolation", 292: "blackhole neighbour",
+	293: "source MAC is destination MAC", 294: "destination MAC is reserved", 295: "source IP is class E", 296: "multicast destination MAC mismatch",
+	297: "source IP is destination IP", 298: "destination IP is local network", 299: "destination IP is link-local",
+	300: "overlay source MAC is destination MAC", 301: "egress VLAN filter", 302: "unicast reverse path forwarding", 303: "split horizon",
+	304: "locked port", 305: "destination MAC filter", 306: "blackhole next hop", 307: "VXLAN parsing", 308: "LLC/SNAP parsing", 309: "VLAN parsing",
+	310: "PPPoE parsing", 311: "MPLS parsing", 312: "ARP parsing", 313: "outer IP parsing", 314: "inner IP parsing", 315: "GRE parsing",
+	316: "UDP parsing", 317: "TCP parsing", 318: "IPsec parsing", 319: "SCTP parsing", 320: "DCCP parsing", 321: "GTP parsing", 322: "ESP parsing",
+	323: "unknown, parsing", 324: "packet too small", 325: "unhandled protocol", 326: "IPv6 disabled", 327: "invalid protocol",
+	328: "no such IP protocol", 329: "checksum", 330: "copy to user failed", 331: "device not ready", 332: "device header", 333: "duplicate fragment",
+	334: "segmentation failed", 335: "reverse path forwarding", 336: "ICMP parsing", 337: "TCP MD5 missing", 338: "TCP MD5 unexpected",
+	339: "TCP MD5 failure", 340: "TCP flags", 341: "TCP zero window", 342: "TCP old data", 343: "TCP beyond window", 344: "TCP merged out of order",
+	345: "TCP PAWS", 346: "TCP invalid sequence", 347: "TCP reset", 348: "TCP invalid SYN", 349: "TCP closed", 350: "TCP fast open", 351: "TCP old ACK",
+	352: "TCP too old ACK", 353: "TCP ACK of unsent data", 354: "TCP out-of-order queue pruned", 355: "TCP out-of-order drop", 356: "TCP minimum TTL",
+	357: "IPv6 bad extension header", 358: "IPv6 ND fragmented", 359: "IPv6 ND hop limit", 360: "IPv6 ND bad code", 361: "IPv6 ND bad options",
+	362: "IPv6 ND for another host", 363: "TAP filter", 364: "TAP transmit filter", 365: "tc ingress", 366: "tc egress", 367: "XDP", 368: "CPU backlog",
+	369: "BPF cgroup egress", 370: "XFRM policy", 371: "socket filter", 372: "BGP flowspec",
 }
 
 // byName finds columns by their stable names.
