@@ -105,7 +105,7 @@ func (e *Exporters) Decode(datagram []byte, source netip.Addr, received int64, b
 	case 0:
 		// sFlow has a 32-bit version.
 		switch version := binary.BigEndian.Uint32(datagram); version {
-		case 5:
+		case 2, 4, 5:
 			return e.decodeSFlow(datagram, source, received, b)
 		default:
 			return e.reject(source, version, unsupported(version, "sFlow"))
@@ -172,7 +172,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 		e.log.Warn("malformed datagram", "exporter", source, "error", err)
 		return &DatagramError{Exporter: source, Err: err}
 	}
-	d := x.domain(flow.SFlow5, m.SubAgent)
+	d := x.domain(m.Protocol, m.SubAgent)
 	d.datagrams++
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
