@@ -262,14 +262,14 @@ func TestClampTimes(t *testing.T) {
 func TestUnusableDatagramsAreCounted(t *testing.T) {
 	e := NewExporters(ExporterConfig{}, quiet())
 	b := flow.NewBatch(1)
-	for _, d := range [][]byte{{}, {0, 9}, {0, 1, 0, 0}, {0, 8, 0, 0}, {0, 0, 0, 3}, {0xde, 0xad, 0xbe, 0xef}, {0, 5, 0, 1}} {
+	for _, d := range [][]byte{{}, {0, 9}, {0, 2, 0, 0}, {0, 6, 0, 0}, {0, 0, 0, 3}, {0xde, 0xad, 0xbe, 0xef}, {0, 5, 0, 1}} {
 		var wrong *DatagramError
 		if err := e.Decode(d, exporterA, received, b); !errors.As(err, &wrong) || wrong.Exporter != exporterA {
 			t.Errorf("%x: %v", d, err)
 		}
 	}
 	rejected := e.Rejected()
-	for version, want := range map[string]uint64{"none": 2, "1": 1, "8": 1, "3": 1, "57005": 1} {
+	for version, want := range map[string]uint64{"none": 2, "2": 1, "6": 1, "3": 1, "57005": 1} {
 		if rejected[version] != want {
 			t.Errorf("version %s counted %d, want %d", version, rejected[version], want)
 		}

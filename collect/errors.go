@@ -9,7 +9,7 @@ import (
 
 // ErrVersion is the cause where a datagram's protocol is not one we decode;
 // test with errors.Is. Perhaps it is no flow export at all.
-var ErrVersion = errors.New("not NetFlow 5 or 9, IPFIX or sFlow 5")
+var ErrVersion = errors.New("not NetFlow 1, 5, 7, 8 or 9, IPFIX, or sFlow 2, 4 or 5")
 
 // DatagramError says that a datagram, or part of it, could not be used.
 type DatagramError struct {
@@ -33,13 +33,7 @@ const (
 	versionOther = 0xfffffffe // more kinds than are counted one by one
 )
 
-// unsupported names a version that is known, but not decoded yet, or not known at all.
-func unsupported(version uint32, family string) error {
-	switch {
-	case family == "NetFlow" && (version == 1 || version == 7 || version == 8),
-		family == "sFlow" && (version == 2 || version == 4):
-		return fmt.Errorf("%s version %d is not supported yet: %w", family, version, ErrVersion)
-	}
+func unknownVersion(version uint32) error {
 	return fmt.Errorf("unknown version %d: %w", version, ErrVersion)
 }
 

@@ -100,7 +100,7 @@ func (e *Exporters) Decode(datagram []byte, source netip.Addr, received int64, b
 		return e.reject(source, versionNone, fmt.Errorf("%d bytes hold no version: %w", len(datagram), ErrVersion))
 	}
 	switch version := binary.BigEndian.Uint16(datagram); version {
-	case 5, 9, 10:
+	case flow.NetFlow1, flow.NetFlow5, flow.NetFlow7, flow.NetFlow8, flow.NetFlow9, flow.IPFIX:
 		return e.decodeNetFlow(datagram, source, received, b)
 	case 0:
 		// sFlow has a 32-bit version.
@@ -108,10 +108,10 @@ func (e *Exporters) Decode(datagram []byte, source netip.Addr, received int64, b
 		case 2, 4, 5:
 			return e.decodeSFlow(datagram, source, received, b)
 		default:
-			return e.reject(source, version, unsupported(version, "sFlow"))
+			return e.reject(source, version, unknownVersion(version))
 		}
 	default:
-		return e.reject(source, uint32(version), unsupported(uint32(version), "NetFlow"))
+		return e.reject(source, uint32(version), unknownVersion(uint32(version)))
 	}
 }
 
@@ -135,7 +135,9 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
 	d.clockOffset = m.ExportTime - received
-	d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(m.Version))
+	if m.Version != flow.NetFlow1 { // which has no sequence numbers
+		d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(uint8(m.Version)))
+	}
 	if m.NewTemplates+m.Withdrawals > 0 {
 		e.news.Store(true)
 	}
@@ -176,7 +178,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.datagrams++
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
-	d.sequence.follow(m.Sequence, 1, true, reorderUnits(9))
+	d.sequence.follow(m.Sequence, 1, true, reorderUnits(m.Protocol))
 	for _, sample := range m.Samples {
 		if err := d.sources.follow(sample); err != nil {
 			x.count("sampling_mismatch", 1)

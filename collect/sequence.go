@@ -1,8 +1,10 @@
 package collect
 
+import "github.com/minamo-flow/minamo/flow"
+
 // sequence follows the sequence numbers of one observation domain and tells
-// loss from reordering and restarts (DESIGN: units differ by protocol: v5
-// counts flows, v9 and sFlow datagrams, IPFIX data records).
+// loss from reordering and restarts. Units differ by protocol: NetFlow v5, v7
+// and v8 count flows, v9 and sFlow datagrams, IPFIX data records; v1 has none.
 type sequence struct {
 	missing  uint64 // units that never came
 	reorders uint64 // datagrams that came late, or twice
@@ -22,11 +24,12 @@ const maxGap = 1 << 20
 
 // reorderUnits is how far back a datagram may lie and still be called late
 // rather than a restart: about a hundred datagrams.
-func reorderUnits(version uint16) uint32 {
-	if version == 5 || version == 10 {
-		return 3000 // a hundred datagrams of thirty records
+func reorderUnits(protocol uint8) uint32 {
+	switch protocol {
+	case flow.NetFlow9, flow.SFlow2, flow.SFlow4, flow.SFlow5:
+		return 100
 	}
-	return 100
+	return 3000 // a hundred datagrams of thirty records
 }
 
 // follow takes the number of a datagram and the units it carries. known is

@@ -112,7 +112,7 @@ func (d *decoding) file(ctx context.Context, name string) error {
 		return err
 	}
 	if !understood {
-		return errors.New("no flow export in it: neither NetFlow 5 or 9, IPFIX nor sFlow 5")
+		return errors.New("no flow export in it: neither NetFlow nor IPFIX nor sFlow")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 
 const serveUsage = `Usage: minamo serve [OPTIONS]
 
-Receives NetFlow v5 and v9, IPFIX and sFlow v5 on every address it listens on,
+Receives NetFlow, IPFIX and sFlow of every version on each address it listens on,
 stores the flows, and serves the console. Needs no configuration.
 
 Options:
