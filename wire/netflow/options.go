@@ -1,6 +1,12 @@
 package netflow
 
 import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,4 +46,293 @@ func (f OptionField) Text() string {
 		return c
 	}, string(v))
 	return strings.TrimSpace(text)
+}
+
+// Elements of options data.
+const (
+	interfaceName             = 82
+	interfaceDescription      = 83
+	samplerName               = 84
+	mplsVpnRouteDistinguisher = 90
+	applicationDescription    = 94
+	applicationID             = 95
+	applicationName           = 96
+	ingressVRFID              = 234
+	egressVRFID               = 235
+	vrfName                   = 236
+	selectorName              = 335
+	applicationCategoryName   = 372
+	applicationSubCategory    = 373
+	applicationGroupName      = 374
+
+	samplingInterval       = 34
+	samplingAlgorithm      = 35
+	samplerID              = 48
+	samplerMode            = 49
+	samplerRandomInterval  = 50
+	selectorID             = 302
+	selectorAlgorithm      = 304
+	samplingPacketInterval = 305
+	samplingPacketSpace    = 306
+	samplingTimeInterval   = 307
+	samplingTimeSpace      = 308
+	samplingSize           = 309
+	samplingPopulation     = 310
+	samplingProbability    = 311
+)
+
+// interfaceElements are the elements by whose value an interface is known.
+var interfaceElements = [...]uint16{10, 14, 252, 253} // ingressInterface, egressInterface, and the physical ones
+
+// scopeInterface is the type of a NetFlow v9 scope (RFC 3954 §6.1).
+const scopeInterface = 2
+
+// InterfaceName is what an exporter calls one of its interfaces.
+type InterfaceName struct {
+	Index       uint32 // ifIndex, as in flow.InIf and flow.OutIf
+	Name        string // "GigabitEthernet0/0/1"
+	Description string // what the operator wrote there, or the long form of the name
+}
+
+// Interface reads a record that names an interface: of the interface tables
+// that Cisco, Huawei and others send. The names of things without an ifIndex
+// (a VLAN, softflowd's capture) are none.
+func (r OptionRecord) Interface() (InterfaceName, bool) {
+	index, ok := r.interfaceIndex()
+	n := InterfaceName{Index: uint32(index), Name: r.Text(interfaceName), Description: r.Text(interfaceDescription)}
+	return n, ok && index < 1<<32 && (n.Name != "" || n.Description != "")
+}
+
+func (r OptionRecord) interfaceIndex() (uint64, bool) {
+	for _, element := range interfaceElements {
+		if index, ok := r.Uint(element); ok {
+			return index, true
+		}
+	}
+	if f, ok := r.Find(ScopeV9, scopeInterface); ok && len(f.Value) > 0 {
+		return f.Uint()
+	}
+	return 0, false
+}
+
+// VRFName is what an exporter calls one of its routing tables.
+type VRFName struct {
+	ID                 uint32 // as in flow.InVRF and flow.OutVRF
+	Name               string
+	RouteDistinguisher string // "64496:100"; "" where it is not told
+}
+
+// VRF reads a record that names a routing table.
+func (r OptionRecord) VRF() (VRFName, bool) {
+	id, ok := r.Uint(ingressVRFID)
+	if !ok {
+		id, ok = r.Uint(egressVRFID)
+	}
+	v := VRFName{ID: uint32(id), Name: r.Text(vrfName)}
+	if f, ok := r.Find(0, mplsVpnRouteDistinguisher); ok && len(f.Value) == 8 && number(f.Value) != 0 {
+		v.RouteDistinguisher = routeDistinguisher([8]byte(f.Value))
+	}
+	return v, ok && id < 1<<32 && v.Name != ""
+}
+
+// routeDistinguisher writes one as people do (RFC 4364 §4.2).
+func routeDistinguisher(rd [8]byte) string {
+	switch kind, value := number(rd[:2]), rd[2:]; kind {
+	case 0:
+		return fmt.Sprintf("%d:%d", number(value[:2]), number(value[2:]))
+	case 1:
+		return fmt.Sprintf("%v:%d", netip.AddrFrom4([4]byte(value)), number(value[4:]))
+	case 2:
+		return fmt.Sprintf("%d:%d", number(value[:4]), number(value[4:]))
+	default:
+		return fmt.Sprintf("%d:%x", kind, value)
+	}
+}
+
+// Application is what an exporter calls an application it recognises.
+type Application struct {
+	ID          uint64 // as in flow.ApplicationID
+	Name        string // "youtube"
+	Description string
+	Category    string
+	SubCategory string
+	Group       string
+}
+
+// Application reads a record that names or classifies an application: Cisco's
+// NBAR tables, its wireless controllers', Fortinet's. Names and attributes may
+// come in records of their own.
+func (r OptionRecord) Application() (Application, bool) {
+	f, ok := r.Find(0, applicationID)
+	if !ok {
+		return Application{}, false
+	}
+	a := Application{
+		Name:        r.Text(applicationName),
+		Description: r.Text(applicationDescription),
+		Category:    cmp.Or(r.Text(applicationCategoryName), r.cisco(12232)),
+		SubCategory: cmp.Or(r.Text(applicationSubCategory), r.cisco(12233)),
+		Group:       cmp.Or(r.Text(applicationGroupName), r.cisco(12234)),
+	}
+	a.ID, ok = ApplicationID(f.Value)
+	return a, ok && a != Application{ID: a.ID}
+}
+
+// cisco is the text of an element of Cisco's, which NetFlow v9 has elsewhere.
+func (r OptionRecord) cisco(element uint16) string {
+	f, ok := r.Find(ciscoPEN, element)
+	if !ok {
+		f, _ = r.Find(0, ciscoBase+element)
+	}
+	return f.Text()
+}
+
+// ApplicationID makes a number of an applicationId (RFC 6759 §4). The nine
+// bytes of a vendor's own engine (20, then the enterprise number, then the
+// selector) lose the first, so that they fit.
+func ApplicationID(value []byte) (uint64, bool) {
+	const engineWithEnterprise = 20
+	if len(value) == 9 && value[0] == engineWithEnterprise {
+		value = value[1:]
+	}
+	return number(value), len(value) > 0 && len(value) <= 8
+}
+
+// SamplingScope says for which flows a sampling rate holds.
+type SamplingScope uint8
+
+const (
+	SamplingOfDomain    SamplingScope = iota // all of the observation domain
+	SamplingOfSampler                        // those whose flow.SamplerID is the ID
+	SamplingOfInterface                      // those that came in by the interface
+)
+
+// Sampling is what a record says of how packets were chosen.
+type Sampling struct {
+	Scope SamplingScope
+	ID    uint64 // sampler or ifIndex, by scope
+	// Rate is of how many packets one was looked at; 0 where the record says
+	// what cannot be. It is as exported: some garbage is very great.
+	Rate      float64
+	Name      string // the sampler's
+	Algorithm string // "count-based", "deterministic", …; "" where it is not told
+}
+
+// Sampling reads a record that announces a sampling rate, in any of the
+// dialects: interval and space (305, 306), size and population (309, 310),
+// times (307, 308), a probability (311), or just the rate (50, 34).
+func (r OptionRecord) Sampling() (Sampling, bool) {
+	rate, ok := r.samplingRate()
+	if !ok {
+		return Sampling{}, false
+	}
+	s := Sampling{Rate: rate, Name: cmp.Or(r.Text(samplerName), r.Text(selectorName)), Algorithm: r.samplingAlgorithm()}
+	// The sampler is the narrower scope: an interface beside it only says where it runs.
+	if id, ok := r.interfaceIndex(); ok {
+		s.Scope, s.ID = SamplingOfInterface, id
+	}
+	for _, element := range [...]uint16{samplerID, selectorID} {
+		if id, ok := r.Uint(element); ok {
+			s.Scope, s.ID = SamplingOfSampler, id
+		}
+	}
+	return s, true
+}
+
+// samplingRate is 0 where the record speaks of sampling, but impossibly.
+func (r OptionRecord) samplingRate() (float64, bool) {
+	of := func(total, part float64) float64 {
+		if part == 0 {
+			return 0
+		}
+		return total / part
+	}
+	for _, pair := range [...][2]uint16{{samplingPacketInterval, samplingPacketSpace}, {samplingTimeInterval, samplingTimeSpace}} {
+		if interval, ok := r.Uint(pair[0]); ok {
+			if space, ok := r.Uint(pair[1]); ok || pair[0] == samplingPacketInterval {
+				return of(float64(interval)+float64(space), float64(interval)), true
+			}
+		}
+	}
+	if size, ok := r.Uint(samplingSize); ok {
+		if population, ok := r.Uint(samplingPopulation); ok {
+			return of(float64(population), float64(size)), true
+		}
+	}
+	if f, ok := r.Find(0, samplingProbability); ok {
+		if p, ok := f.Float(); ok && p > 0 && p <= 1 {
+			return 1 / p, true
+		}
+		return 0, true
+	}
+	for _, element := range [...]uint16{samplerRandomInterval, samplingInterval} {
+		if interval, ok := r.Uint(element); ok {
+			return float64(interval), true
+		}
+	}
+	return 0, false
+}
+
+// samplingAlgorithm names the algorithm, by IANA's PSAMP parameters or by the
+// two codes that NetFlow v9 has.
+func (r OptionRecord) samplingAlgorithm() string {
+	if n, ok := r.Uint(selectorAlgorithm); ok {
+		return nameOfCode(selectorAlgorithms[:], n)
+	}
+	for _, element := range [...]uint16{samplerMode, samplingAlgorithm} {
+		if n, ok := r.Uint(element); ok && n != 0 {
+			return nameOfCode(samplerModes[:], n)
+		}
+	}
+	return ""
+}
+
+var selectorAlgorithms = [...]string{
+	"", "count-based", "time-based", "n-out-of-N", "uniform probabilistic",
+	"property match", "hash BOB", "hash IPSX", "hash CRC",
+}
+
+var samplerModes = [...]string{"", "deterministic", "random"}
+
+func nameOfCode(names []string, code uint64) string {
+	if code < uint64(len(names)) {
+		return names[code]
+	}
+	return strconv.FormatUint(code, 10)
+}
+
+// Float returns the field's value as a floating-point number; false where it
+// has not the length of one.
+func (f OptionField) Float() (float64, bool) {
+	switch len(f.Value) {
+	case 4:
+		return float64(math.Float32frombits(binary.BigEndian.Uint32(f.Value))), true
+	case 8:
+		return math.Float64frombits(binary.BigEndian.Uint64(f.Value)), true
+	}
+	return 0, false
+}
+
+// Statistic is one counter that an exporter keeps of its own work.
+type Statistic struct {
+	Information
+	Value uint64
+}
+
+// Statistics returns the counters of a record: how much was exported, ignored,
+// not sent (40 to 42, 163 to 168 and their like, a vendor's own too).
+func (r OptionRecord) Statistics() (list []Statistic) {
+	for _, f := range r.Fields {
+		if f.Enterprise == ScopeV9 {
+			continue
+		}
+		e, _ := Lookup(f.Enterprise, f.Element)
+		switch e.Semantics {
+		case SemanticsTotalCounter, SemanticsDeltaCounter, SemanticsSnmpCounter:
+			if v, ok := f.Uint(); ok {
+				list = append(list, Statistic{e, v})
+			}
+		}
+	}
+	return list
 }
