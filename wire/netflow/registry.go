@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go run ./elements
+//go:generate go test . -run ElementsInDocs -update
 
 // Information is what is known of an information element.
 type Information struct {
