@@ -63,3 +63,30 @@ func label(v uint32, bottom bool) []byte {
 	}
 	return u32(entry)
 }
+
+// greHeader is one with the optional words that flags announce.
+func greHeader(flags, etherType uint16, words ...uint32) []byte {
+	return join(u16(flags, etherType), u32(words...))
+}
+
+func vxlanHeader(vni uint32) []byte { return u32(8<<24, vni<<8) }
+
+// geneveHeader has options of a multiple of four bytes.
+func geneveHeader(vni uint32, etherType uint16, options ...byte) []byte {
+	return join([]byte{byte(len(options) / 4), 0}, u16(etherType), u32(vni<<8), options)
+}
+
+// gtpHeader is a G-PDU's, with what flags announce in more.
+func gtpHeader(flags byte, teid uint32, more, packet []byte) []byte {
+	return join([]byte{0x30 | flags, 255}, u16(uint16(len(more)+len(packet))), u32(teid), more, packet)
+}
+
+// segmentHeader is a segment routing header: the last of the segments, which
+// come last first, is 2001:db8:5::<n>; left are still to be visited.
+func segmentHeader(next byte, segments, left int) (p []byte) {
+	p = []byte{next, byte(2 * segments), 4, byte(left), byte(segments - 1), 0, 0, 0}
+	for n := range segments {
+		p = append(p, 0x20, 1, 0xd, 0xb8, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte(segments-n))
+	}
+	return p
+}

@@ -34,7 +34,7 @@ func ParseTunnel(name string) (code uint8, ok bool) {
 type Base uint8
 
 const (
-	LinkHeader      Base = iota // the frame's first byte
+	LinkHeader      Base = iota // the frame's first byte; of an inner frame, if a tunnel with one was entered
 	NetworkHeader               // behind the link layer: the IP header, if it is IP
 	TransportHeader             // behind the IP headers; a later fragment has none
 )
@@ -58,22 +58,23 @@ type Parser struct {
 
 // extract sets the columns of e's bits in row i.
 func (e *Extract) extract(b *flow.Batch, i int, l *Layout, p []byte) {
-	var at int
+	at := l.Frame
+	if l.Version > 0 && e.Base > LinkHeader {
+		p = p[:l.end]
+	}
 	switch e.Base {
 	case NetworkHeader:
 		at = l.Network
 	case TransportHeader:
-		if at = l.Payload; at == 0 || l.FragmentOffset > 0 {
+		if at = l.Payload; at == 0 || l.FragmentOffset > 0 || !l.HasProtocol {
 			return
 		}
 	}
-	if e.Offset < 0 || e.Length < 1 || e.Length > 64 {
+	room := 8 * (len(p) - at)
+	if e.Length < 1 || e.Length > 64 || e.Offset < 0 || e.Offset > room-e.Length {
 		return
 	}
 	last := e.Offset + e.Length
-	if last > 8*(len(p)-at) {
-		return
-	}
 	// The bits lie in at most nine bytes, the last of which is p[at+(last-1)/8].
 	from, to := at+e.Offset/8, at+(last+7)/8
 	var v uint64
