@@ -43,7 +43,7 @@ var logstashOptions = map[string]string{
 // between are unknown.
 func readLogstash(t *testing.T, file string) records {
 	var golden struct {
-		Count      int                                `json:"expected_event_count"`
+		Count      *int                               `json:"expected_event_count"`
 		Events     []struct{ Netflow map[string]any } `json:"json_events"`
 		Index      map[string]int                     `json:"json_event_at_decode_index"`
 		Assertions []struct {
@@ -53,7 +53,10 @@ func readLogstash(t *testing.T, file string) records {
 		} `json:"field_assertions"`
 	}
 	readJSON(t, file, &golden)
-	list := make([]record, golden.Count)
+	if golden.Count == nil { // it only had to survive
+		return nil
+	}
+	list := make([]record, *golden.Count)
 	at := func(i int) record {
 		if list[i] == nil {
 			list[i] = record{}
@@ -84,7 +87,10 @@ func logstashValue(r record, field string, v any) {
 		return
 	}
 	c, ok := logstashNames[field]
-	if !ok {
+	switch {
+	case field == "flowset_id" || field == "flow_seq_num": // not the record's
+		return
+	case !ok:
 		if n, ok := logstashOptions[field]; ok {
 			field = n
 		}
@@ -93,6 +99,8 @@ func logstashValue(r record, field string, v any) {
 		}
 		r.put("option "+field, text)
 		return
+	case flow.Schema[c].Kind == flow.Text:
+		text, _, _ = strings.Cut(text, "\x00")
 	}
 	switch v := v.(type) {
 	case float64:

@@ -85,7 +85,7 @@ func snapshotFlow(fields []*yaml.Node, boot int64) record {
 		}
 		if flow.Schema[c].Kind == flow.Time {
 			var d struct {
-				Duration struct{ Secs, Nanos int64 }
+				Duration struct{ Secs, Nanos int64 } `yaml:"Duration"`
 			}
 			v.Decode(&d)
 			ms := d.Duration.Secs*1000 + d.Duration.Nanos/1e6

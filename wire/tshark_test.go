@@ -82,7 +82,7 @@ func nodes(v any) []node {
 func readTshark(t *testing.T, file string) records {
 	var doc struct{ Packets []struct{ PDUs [][]any } }
 	readJSON(t, file, &doc)
-	all := records{}
+	all := records{flows: nil, samples: nil, options: nil}
 	option, reverse := map[string]bool{}, map[string]bool{} // ids of templates that describe options data, both directions
 	for _, packet := range doc.Packets {
 		for _, pdu := range packet.PDUs {
@@ -91,11 +91,8 @@ func readTshark(t *testing.T, file string) records {
 			}
 			switch pdu[0] {
 			case "cflow":
-				all.put(flows)
-				all.put(options)
 				tsharkNetFlow(all, option, reverse, nodes(pdu[1]))
 			case "sflow":
-				all.put(samples)
 				tsharkSFlow(all, nodes(pdu[1]))
 			}
 		}
