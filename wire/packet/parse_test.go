@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -131,35 +132,133 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that headers of any bytes are safe, that nothing is set
-// without being present, and that a header cut off anywhere says nothing that
-// the whole one denies.
-func FuzzParse(f *testing.F) {
-	for _, c := range cases {
-		f.Add(uint16(c.link), c.packet, uint16(len(c.packet)/2))
-	}
-	b := flow.NewBatch(2)
-	f.Fuzz(func(t *testing.T, link uint16, p []byte, cut uint16) {
-		b.Reset()
-		b.Extend(2)
-		l := Parse(b, 0, Link(link), p)
-		for _, at := range []int{l.Network, l.Payload, l.VLAN, l.MPLS, l.FragmentHeader} {
-			if at < 0 || at > len(p) {
-				t.Fatalf("offset %d of %d bytes: %+v", at, len(p), l)
+// deep parses p into row i, out of at most that many of the tunnels.
+func deep(b *flow.Batch, i int, link Link, p []byte, tunnels Tunnels, most int) (l Layout, entered int) {
+	l.locate(link, p)
+	entered = l.enter(p, tunnels, most)
+	l.columns(b, i, p)
+	return l, entered
+}
+
+// checkCut parses the first bytes of p too, and checks that what is set is
+// present, and that the cut packet says nothing that the whole one, out of as
+// many tunnels, denies.
+func checkCut(t *testing.T, b *flow.Batch, link Link, p []byte, cut int, tunnels Tunnels) {
+	t.Helper()
+	b.Reset()
+	b.Extend(2)
+	l, entered := deep(b, 1, link, p[:cut:cut], tunnels, maxTunnels)
+	checkLayout(t, &l, cut)
+	l, _ = deep(b, 0, link, p, tunnels, entered)
+	checkLayout(t, &l, len(p))
+	for c := range flow.Columns() {
+		for i := range 2 {
+			if !b.Present[i].Has(c) && string(b.AppendText(nil, c, i)) != string(zero.AppendText(nil, c, 0)) {
+				t.Errorf("%s of row %d is absent, but not zero", c, i)
 			}
 		}
-		Parse(b, 1, Link(link), p[:min(int(cut), len(p))])
-		for c := range flow.Columns() {
-			for i := range 2 {
-				if !b.Present[i].Has(c) && string(b.AppendText(nil, c, i)) != string(zero.AppendText(nil, c, 0)) {
-					t.Errorf("%s of row %d is absent, but not zero", c, i)
-				}
-			}
-			if b.Present[1].Has(c) && (!b.Present[0].Has(c) || string(b.AppendText(nil, c, 0)) != string(b.AppendText(nil, c, 1))) {
-				t.Errorf("%s is %s in %d bytes, %s in all", c, b.AppendText(nil, c, 1), cut, b.AppendText(nil, c, 0))
-			}
+		if b.Present[1].Has(c) && (!b.Present[0].Has(c) || string(b.AppendText(nil, c, 0)) != string(b.AppendText(nil, c, 1))) {
+			t.Errorf("%s is %s in %d bytes, %s in all of link %d, %x", c, b.AppendText(nil, c, 1), cut, b.AppendText(nil, c, 0), link, p)
+		}
+	}
+}
+
+// checkLayout checks that a packet of n bytes holds what its layout says.
+func checkLayout(t *testing.T, l *Layout, n int) {
+	t.Helper()
+	for _, at := range []int{l.Network, l.Outermost, l.Payload, l.FragmentHeader, l.end} {
+		if at < 0 || at > n {
+			t.Fatalf("offset %d of %d bytes: %+v", at, n, l)
+		}
+	}
+	if l.HasMAC && l.Frame+12 > n || l.Tags > 0 && l.VLAN+2 > n || l.Customer > 0 && l.Customer+2 > n || l.Labels > 0 && l.MPLS+4*l.Labels > n ||
+		l.Payload > 0 && l.Payload > l.end || l.Version > 0 && l.Network > l.end {
+		t.Fatalf("beyond %d bytes: %+v", n, l)
+	}
+}
+
+// seeds gives a fuzz target the packets of all tables.
+func seeds(add func(link Link, p []byte)) {
+	for _, c := range cases {
+		add(c.link, c.packet)
+	}
+	for _, c := range tunnelCases {
+		add(c.link, c.packet)
+	}
+}
+
+// FuzzParse checks that headers of any bytes are safe, cut off anywhere.
+func FuzzParse(f *testing.F) {
+	seeds(func(link Link, p []byte) { f.Add(uint16(link), p, uint16(len(p)/2), uint8(all)) })
+	b := flow.NewBatch(2)
+	f.Fuzz(func(t *testing.T, link uint16, p []byte, cut uint16, tunnels uint8) {
+		checkCut(t, b, Link(link), p, min(int(cut), len(p)), Tunnels(tunnels))
+	})
+}
+
+func FuzzLocate(f *testing.F) {
+	seeds(func(link Link, p []byte) { f.Add(uint16(link), p) })
+	f.Fuzz(func(t *testing.T, link uint16, p []byte) {
+		l := Locate(Link(link), p)
+		checkLayout(t, &l, len(p))
+		if l != Locate(Link(link), p) {
+			t.Error("one packet, two layouts")
+		}
+		if !Link(link).Known() && l != (Layout{}) {
+			t.Errorf("link type %d is not known, but %+v", link, l)
 		}
 	})
+}
+
+func TestCutAnywhere(t *testing.T) {
+	b := flow.NewBatch(2)
+	seeds(func(link Link, p []byte) {
+		for cut := range len(p) + 1 {
+			checkCut(t, b, link, p, cut, all)
+			checkCut(t, b, link, p, cut, 0)
+		}
+	})
+}
+
+// TestTimeIsLinear parses 64 KiB that make each loop as long as it can be: a
+// millisecond of work, which would be a minute of it if any byte led to
+// looking at all of them again.
+func TestTimeIsLinear(t *testing.T) {
+	fill := func(head, with []byte) []byte {
+		for len(head) < 1<<16 {
+			head = append(head, with...)
+		}
+		return head
+	}
+	for name, c := range map[string]struct {
+		link   Link
+		packet []byte
+	}{
+		"tags":             {Ethernet, fill(macs, u16(etherVLAN, 1))},
+		"labels":           {MPLS, fill(nil, label(1, false))},
+		"extensions":       {Raw, ip6(destOpts, fill(nil, []byte{destOpts, 0, 0, 0, 0, 0, 0, 0})[:1<<16-8])},
+		"GTP's extensions": {Raw, in4(UDP, udp(1, portGTPU, gtpHeader(4, 1, fill([]byte{0, 0, 0, 1}, []byte{1, 0, 0, 1})[:1<<15], nil)))},
+		"pseudowires":      {MPLS, fill(nil, join(label(1, true), u32(0), macs, u16(etherMPLS)))},
+		"tunnels": {Raw, func() (p []byte) {
+			for len(p) < 1<<16-100 {
+				p = in4(gre, greHeader(0, etherMPLS), label(1, true), u32(0), ethernet(etherIPv4, p))
+			}
+			return p
+		}()},
+	} {
+		b := flow.NewBatch(1)
+		b.Extend(1)
+		q := Parser{Tunnels: all}
+		best := time.Hour
+		for range 3 {
+			start := time.Now()
+			q.Parse(b, 0, c.link, c.packet)
+			best = min(best, time.Since(start))
+		}
+		if best > 20*time.Millisecond {
+			t.Errorf("%s: %v", name, best)
+		}
+	}
 }
 
 // zero is a batch of one empty row.
