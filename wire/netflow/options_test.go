@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -343,4 +344,51 @@ func tsharkRecord(fields []any) map[string]string {
 		record["appl_id"] = strconv.FormatUint(e<<24|selector, 10)
 	}
 	return record
+}
+
+// FuzzOptions reads whatever a datagram may say in options data: nothing
+// panics, texts are printable, and learning is bounded.
+func FuzzOptions(f *testing.F) {
+	every := []TemplateField{{0, 346, 4}, {0, 303, 2}, {0, 339, 1}, {0, 341, variable}, {0, 95, 9}, {0, 96, variable}, {0, 90, 8}, {0, 234, 4}, {0, 236, 8}, {0, 10, 4}, {0, 82, 8}, {0, 311, 8}, {0, 304, 2}}
+	f.Add(ipfixMessage(1, set(3, u16(300, len(every), 2), specifiers(every)), set(300, records(every, 3))))
+	f.Add(v9Datagram(1, set(1, u16(300, 4, 8), u16(2, 4, 82, 8, 34, 4)), set(300, make([]byte, 16))))
+	f.Fuzz(func(t *testing.T, datagram []byte) {
+		s := NewSession(Limits{})
+		var m Message
+		s.Decode(datagram, 0, &flow.Batch{}, &m)
+		texts := func(list ...string) {
+			for _, text := range list {
+				if len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+					t.Errorf("text %q", text)
+				}
+			}
+		}
+		for _, r := range m.Options {
+			if i, ok := r.Interface(); ok {
+				texts(i.Name, i.Description)
+			}
+			if v, ok := r.VRF(); ok {
+				texts(v.Name, v.RouteDistinguisher)
+			}
+			if a, ok := r.Application(); ok {
+				texts(a.Name, a.Description, a.Category, a.SubCategory, a.Group)
+			}
+			if s, ok := r.Sampling(); ok {
+				texts(s.Name, s.Algorithm)
+				if !(s.Rate >= 0) {
+					t.Errorf("rate %v", s.Rate)
+				}
+			}
+			for _, v := range r.Statistics() {
+				texts(v.String())
+			}
+			if e, ok := r.Information(); ok {
+				texts(e.Name)
+				s.Lookup(e.Enterprise, e.ID)
+			}
+		}
+		for _, e := range s.Skipped() {
+			texts(e.String())
+		}
+	})
 }

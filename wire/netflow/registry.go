@@ -259,3 +259,9 @@ func (e Information) String() string {
 	}
 	return e.Name + "(" + number + ")"
 }
+
+// String names the element as Information.String does.
+func (f TemplateField) String() string {
+	e, _ := Lookup(f.Enterprise, f.Element)
+	return e.String()
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ func TestRegistryIsGenerated(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
+	form := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 	listed := map[[2]uint64]string{}
 	numbers := map[uint64]bool{}
 	for _, file := range files {
@@ -49,6 +51,9 @@ func TestRegistryIsGenerated(t *testing.T) {
 				t.Errorf("%s: %d/%d is both %s and %s", file, pen, id, other, row[2])
 			}
 			listed[[2]uint64{pen, id}] = row[2]
+			if !form.MatchString(row[2]) {
+				t.Errorf("%s: %d/%d has the name %q", file, pen, id, row[2])
+			}
 			e, ok := Lookup(uint32(pen), uint16(id))
 			word := func(s, none string) string {
 				if s == "" {

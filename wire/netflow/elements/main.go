@@ -148,7 +148,7 @@ func renew(from, to string) {
 			if e.Status == "current" {
 				e.Status = ""
 			}
-			w.Write([]string{"0", e.ID, e.Name, e.Type, e.Semantics, e.Units, e.Status})
+			w.Write([]string{"0", e.ID, strings.TrimSpace(e.Name), e.Type, e.Semantics, e.Units, e.Status})
 		}
 	}
 	w.Flush()
