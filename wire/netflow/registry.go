@@ -221,7 +221,7 @@ func ByName(name string) (Information, bool) {
 	if matches == 1 {
 		return found, true
 	}
-	if n := len(reversePrefix); matches == 0 && len(element) > n && strings.EqualFold(element[:n], reversePrefix) {
+	if n := len(reversePrefix); matches == 0 && len(element) > n && element[n] > '9' && strings.EqualFold(element[:n], reversePrefix) {
 		forward, reverse, bit := uint32(0), uint32(reversePEN), uint16(0)
 		if number == certPEN {
 			forward, reverse, bit = certPEN, certPEN, certReverse

@@ -193,6 +193,7 @@ func TestByName(t *testing.T) {
 		"nobody/1":                    "",
 		"9/65536":                     "",
 		"reverse":                     "",
+		"reverse1":                    "",
 		"applicationNameOfNothing":    "",
 	} {
 		e, ok := ByName(name)
