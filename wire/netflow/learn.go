@@ -7,7 +7,7 @@ import (
 
 // maxLearnt bounds what one exporter may tell of elements. The greatest
 // registry known, ntop's, has 600.
-const maxLearnt = 4096
+const maxLearnt = 1024
 
 // Elements of a type record (RFC 5610 §3).
 const (
