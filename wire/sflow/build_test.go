@@ -63,3 +63,11 @@ var frame = join([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 30, 8, 0
 func raw(protocol, length, stripped uint32, header []byte) []byte {
 	return opaque(rawHeader, u32(protocol, length, stripped, uint32(len(header))), header)
 }
+
+// str is a string with its length, padded.
+func str(s string) []byte { return opaque(0, []byte(s))[4:] }
+
+// discard is a discard notification of source 3.
+func discard(in, out, reason uint32, records ...[]byte) []byte {
+	return opaque(discardSample, u32(5, 0, 3, 9, in, out, reason, uint32(len(records))), join(records...))
+}

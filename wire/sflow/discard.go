@@ -20,7 +20,7 @@ func (r *run) discardSample(body []byte) {
 	s.Row = i
 	r.Discards = append(r.Discards, s)
 	r.rated(i, 1)
-	r.interfaces(i, s.Source, port{portIfIndex, in}, port{portIfIndex, out})
+	r.interfaces(i, s.Source, Port{PortIfIndex, in}, Port{PortIfIndex, out})
 	r.b.Present[i].Add(flow.OutIf) // discarded before its output was known: 0
 	status, _ := discarded(s.Reason)
 	r.b.SetUint(flow.ForwardingStatus, i, uint64(status))

@@ -1,6 +1,10 @@
 package sflow
 
-import "github.com/minamo-flow/minamo/flow"
+import (
+	"fmt"
+
+	"github.com/minamo-flow/minamo/flow"
+)
 
 // Message is what a datagram says besides its flow records. It is the
 // caller's, to be reused: Decode resets it and keeps its room. What it says of
@@ -61,6 +65,40 @@ type Skipped struct {
 	Format     uint32
 	Kind       Kind
 	Count      uint32
+}
+
+// String names the format, fit for a metric's label: "Broadcom counter record 3".
+func (s Skipped) String() string {
+	return fmt.Sprintf("%s %s %d", enterprise(s.Enterprise), [...]string{FlowRecord: "flow record", CounterRecord: "counter record", SampleFormat: "sample"}[s.Kind], s.Format)
+}
+
+// enterprise names those who have formats of their own.
+func enterprise(number uint32) string {
+	switch number {
+	case 0:
+		return "sFlow"
+	case 9:
+		return "Cisco"
+	case 1991:
+		return "Foundry"
+	case 2636:
+		return "Juniper"
+	case 4300:
+		return "InMon"
+	case 4413:
+		return "Broadcom"
+	case 5703:
+		return "NVIDIA"
+	case 6527:
+		return "Nokia"
+	case 25506:
+		return "H3C"
+	case 30065:
+		return "Arista"
+	case 33049:
+		return "Mellanox"
+	}
+	return fmt.Sprintf("enterprise %d", number)
 }
 
 // Kind is where a format's number counts.

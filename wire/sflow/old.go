@@ -36,7 +36,7 @@ func (r *run) ended(d *reader, problem Problem) {
 func (r *run) oldFlowSample(d *reader) {
 	s := Sample{Sequence: d.uint32(), Source: d.source(false)}
 	d.uint32s(&s.Rate, &s.Pool, &s.Drops)
-	in, out := port{value: d.uint32()}, d.uint32()
+	in, out := d.uint32(), d.uint32()
 	if !d.ok {
 		r.ended(d, SampleTruncated)
 		return
@@ -45,11 +45,11 @@ func (r *run) oldFlowSample(d *reader) {
 	s.Row = i
 	r.Samples = append(r.Samples, s)
 	r.rated(i, s.Rate)
-	to := port{value: out}
+	to := Port{Value: out}
 	if out>>31 != 0 {
-		to.format = portSeveral
+		to = Port{PortSeveral, out & 0x7fffffff}
 	}
-	r.interfaces(i, s.Source, in, to)
+	r.interfaces(i, s.Source, Port{Value: in}, to)
 
 	var p sampled
 	r.oldPacket(i, &p, d)

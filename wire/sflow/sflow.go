@@ -256,11 +256,11 @@ func (r *run) flowSample(body []byte, expanded bool) {
 	r.Samples = append(r.Samples, Sample{})
 	s := &r.Samples[len(r.Samples)-1] // filled where it is: a copy would wait for the writes
 	s.Row, s.Sequence = i, word(0)
-	var in, out port
+	var in, out Port
 	if expanded {
 		s.Source = Source{word(1), word(2)}
 		s.Rate, s.Pool, s.Drops = word(3), word(4), word(5)
-		in, out = port{word(6), word(7)}, port{word(8), word(9)}
+		in, out = Port{word(6), word(7)}, Port{word(8), word(9)}
 	} else {
 		s.Source = sourceOf(word(1))
 		s.Rate, s.Pool, s.Drops = word(2), word(3), word(4)
@@ -271,52 +271,57 @@ func (r *run) flowSample(body []byte, expanded bool) {
 	r.flowRecords(i, body[size:], word(size/4-1))
 }
 
-// port is an interface as samples name it: by its ifIndex, or by a reason
-// why there is no single one.
-type port struct{ format, value uint32 }
+// Port is an interface as samples name it: by its ifIndex, or by a reason why
+// there is no single one. The zero Port is unknown.
+type Port struct {
+	Format uint32 // PortIfIndex, PortDiscarded or PortSeveral
+	Value  uint32
+}
+
+// Formats of a Port.
+const (
+	PortIfIndex   = 0 // Value is an ifIndex, or Internal
+	PortDiscarded = 1 // the packet went nowhere: Value is the reason
+	PortSeveral   = 2 // Value is how many interfaces it went to, 0 if that is unknown
+)
+
+// Internal stands in an ifIndex's place for the device itself.
+const Internal = 0x3fffffff
 
 // portOf takes the two numbers out of one, as unexpanded samples have it.
-func portOf(v uint32) port { return port{format: v >> 30, value: v & 0x3fffffff} }
-
-// Formats of a port, and the value of format 0 that means the device itself.
-const (
-	portIfIndex   = 0
-	portDiscarded = 1
-	portSeveral   = 2
-	internal      = 0x3fffffff
-)
+func portOf(v uint32) Port { return Port{Format: v >> 30, Value: v & 0x3fffffff} }
 
 // interfaces sets the columns of the sample's way through the device. An
 // ifIndex of 0 means "unknown" here and is left absent; the device itself and
 // the discarded packet's output are 0, as in NetFlow.
-func (r *run) interfaces(i int, source Source, in, out port) {
+func (r *run) interfaces(i int, source Source, in, out Port) {
 	b := r.b
 	present := &b.Present[i]
-	if in.format == portIfIndex && in.value != 0 {
-		if in.value != internal {
-			b.U32(flow.InIf)[i] = in.value
+	if in.Format == PortIfIndex && in.Value != 0 {
+		if in.Value != Internal {
+			b.U32(flow.InIf)[i] = in.Value
 		}
 		present.Add(flow.InIf)
 	}
 	switch {
-	case out.format == portIfIndex && out.value != 0:
-		if out.value != internal {
-			b.U32(flow.OutIf)[i] = out.value
+	case out.Format == PortIfIndex && out.Value != 0:
+		if out.Value != Internal {
+			b.U32(flow.OutIf)[i] = out.Value
 		}
 		present.Add(flow.OutIf)
-	case out.format == portDiscarded:
-		status, reason := discarded(out.value)
+	case out.Format == PortDiscarded:
+		status, reason := discarded(out.Value)
 		b.U8(flow.ForwardingStatus)[i] = status
 		present.Add(flow.OutIf)
 		present.Add(flow.ForwardingStatus)
 		if reason {
-			b.SetUint(flow.DropReason, i, uint64(out.value))
+			b.SetUint(flow.DropReason, i, uint64(out.Value))
 		}
 	}
 	if source.Class != 0 || source.Index == 0 || in == out {
 		return
 	}
-	switch at := (port{portIfIndex, source.Index}); at {
+	switch at := (Port{PortIfIndex, source.Index}); at {
 	case in:
 		present.Add(flow.Direction) // ingress is 0
 	case out:

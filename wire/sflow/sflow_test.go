@@ -1,15 +1,18 @@
 package sflow
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/internal/fixtures"
+	"github.com/minamo-flow/minamo/wire/pcap"
 )
 
 const (
@@ -18,12 +21,14 @@ const (
 	way   = `"in_if":3,"out_if":4,"direction":"ingress"`
 )
 
-var cases = []struct {
+type decodeCase struct {
 	name     string
 	datagram []byte
-	rows     []string // without their beginning, which all have in common
+	rows     []string // of version 5 without their beginning, which all have in common
 	problems map[Problem]uint32
-}{
+}
+
+var cases = []decodeCase{
 	{"raw header", datagram(sample(raw(1, 1522, 4, frame))), []string{
 		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
 	{"expanded sample", datagram(opaque(expandedFlowSample, u32(11, 0, 70000, 512, 1, 0, 0, 60000, 0, 70000, 1), raw(11, 1518, 18, frame[18:]))), []string{
@@ -51,12 +56,63 @@ var cases = []struct {
 		`"bytes":1500,` + rated + way + `,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
 	{"empty AS path", datagram(sample(opaque(extendedGateway, u32(0, 64500, 0, 0, 0, 0, 0)))), []string{
 		`"bytes":0,` + rated + way + `,"src_as":0,"dst_as":0,"prev_as":0}`}, map[Problem]uint32{HeaderMissing: 1}},
+	{"source 0 knows no direction", datagram(opaque(flowSample, u32(11, 0, 512, 1, 0, 0, 4, 1), raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + `"out_if":4}`}, nil},
 	{"discarded", datagram(sampleBy(512, 3, 1<<30|258, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":129,"drop_reason":"access list"}`}, nil},
 	{"several outputs", datagram(sampleBy(512, 9, 2<<30|5, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":9}`}, nil},
-	{"from the device itself, out by its source", datagram(sampleBy(512, internal, 3, raw(11, 40, 0, nil))), []string{
+	{"from the device itself, out by its source", datagram(sampleBy(512, Internal, 3, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":0,"out_if":3,"direction":"egress"}`}, nil},
+	{"discard notifications, coming in, going out, and of an unnamed reason", datagram(
+		discard(3, 0, 258, raw(1, 1522, 4, frame), opaque(extendedACL, u32(7), str("deny all"), u32(1))),
+		discard(3, 4, 257, raw(11, 40, 0, nil), opaque(extendedQueue, u32(5)), opaque(1038, str("ip_forward"))),
+		discard(0, 0, 70000, raw(11, 41, 0, nil))), []string{
+		`"bytes":1500,"sampling_rate":1,"sampling_source":"record","src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":129,"drop_reason":"access list","ingress_acl":"deny all","tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`,
+		`"bytes":40,"sampling_rate":1,"sampling_source":"record","in_if":3,"out_if":4,"direction":"ingress","forwarding_status":137,"drop_reason":"TTL exceeded","egress_queue":5}`,
+		`"bytes":41,"sampling_rate":1,"sampling_source":"record","out_if":0,"forwarding_status":128,"drop_reason":"65535"}`,
+	}, map[Problem]uint32{RecordSkipped: 1}},
+	{"users, one without a name", datagram(sample(raw(11, 40, 0, nil), opaque(extendedUser, u32(106), str("alice"), u32(106), str(""))),
+		sample(raw(11, 40, 0, nil), opaque(extendedUser, u32(3), str(""), u32(106), str("b\xc3\xb6b")))), []string{
+		`"bytes":40,` + rated + way + `,"src_user":"alice"}`,
+		`"bytes":40,` + rated + way + `,"dst_user":"böb"}`}, nil},
+	{"labels: of the way in, else out, none where the header has its own", datagram(
+		sample(raw(11, 40, 0, nil), opaque(extendedMPLS, addr("192.0.2.253"), u32(2, 16<<12|0x1ff, 17<<12), u32(1, 18<<12))),
+		sample(raw(11, 40, 0, nil), opaque(extendedRouter, addr("192.0.2.254"), u32(24, 16)), opaque(extendedMPLS, addr("192.0.2.253"), u32(0, 1, 18<<12))),
+		sample(opaque(extendedMPLS, u32(0), u32(1, 16<<12), u32(0)), raw(13, 104, 0, u32(19<<12|0x1ff))),
+		sample(raw(11, 40, 0, nil), opaque(extendedMPLS, u32(0, 12), u32(1<<12, 2<<12, 3<<12, 4<<12, 5<<12, 6<<12, 7<<12, 8<<12, 9<<12, 10<<12, 11<<12, 12<<12), u32(0)))), []string{
+		`"bytes":40,` + rated + way + `,"next_hop":"192.0.2.253","mpls_label1":16,"mpls_label2":17}`,
+		`"bytes":40,` + rated + way + `,"next_hop":"192.0.2.254","src_mask":24,"dst_mask":16,"mpls_label1":18}`,
+		`"bytes":100,` + rated + way + `,"mpls_label1":19}`,
+		`"bytes":40,` + rated + way + `,"mpls_label1":1,"mpls_label2":2,"mpls_label3":3,"mpls_label4":4,"mpls_label5":5,"mpls_label6":6,"mpls_label7":7,"mpls_label8":8,"mpls_label9":9,"mpls_label10":10}`}, nil},
+	{"stripped tags: both, or one around the header's", datagram(
+		sample(raw(11, 40, 0, nil), opaque(extendedVLANs, u32(2, 0x88a8a064, 0x81000065))),
+		sample(raw(1, 1522, 4, frame[:18]), opaque(extendedVLANs, u32(1, 0x88a80064))),
+		sample(raw(1, 1522, 4, frame[:18]), opaque(extendedVLANs, u32(1, 0x88a80064)), opaque(extendedSwitch, u32(102, 0, 103, 0)))), []string{
+		`"bytes":40,` + rated + way + `,"src_vlan":100,"customer_vlan":101}`,
+		`"bytes":1500,` + rated + way + `,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":100,"customer_vlan":30}`,
+		`"bytes":1500,` + rated + way + `,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":102,"dst_vlan":103,"customer_vlan":30}`}, nil},
+	{"out of tunnels, and into one", datagram(
+		sample(raw(11, 40, 0, nil), opaque(tunnelIP4Ingress, u32(1550, 17), []byte{192, 0, 2, 7, 192, 0, 2, 8}, u32(1, 4789, 0, 0)), opaque(tunnelVNIIngress, u32(78))),
+		sample(raw(11, 40, 0, nil), opaque(tunnelIP6Ingress, u32(1550, 41), addr("2001:db8::1")[4:], addr("2001:db8::2")[4:], u32(0, 0, 0, 0))),
+		sample(raw(11, 40, 0, nil), opaque(1023, u32(1550, 17), []byte{192, 0, 2, 7, 192, 0, 2, 8}, u32(1, 4789, 0, 0)), opaque(1029, u32(78)))), []string{
+		`"bytes":40,` + rated + way + `,"tunnel":"vxlan","tunnel_id":78,"tunnel_src_addr":"192.0.2.7","tunnel_dst_addr":"192.0.2.8"}`,
+		`"bytes":40,` + rated + way + `,"tunnel":"ipip","tunnel_src_addr":"2001:db8::1","tunnel_dst_addr":"2001:db8::2"}`,
+		`"bytes":40,` + rated + way + `}`}, map[Problem]uint32{RecordSkipped: 2}},
+	{"queue, unnamed access lists, and what no column holds", datagram(
+		sample(raw(11, 40, 0, nil), opaque(extendedQueue, u32(5)), opaque(extendedACL, u32(7), str(""), u32(2)), opaque(extendedACL, u32(8), str(""), u32(0)),
+			opaque(extendedURL, u32(1), str("http://example.com/"), str("example.com")), opaque(1039, u32(900)), opaque(1040, u32(800)))), []string{
+		`"bytes":40,` + rated + way + `,"egress_queue":5,"ingress_acl":"8","egress_acl":"7"}`}, map[Problem]uint32{RecordSkipped: 3}},
+	{"PPP over SONET, IP over ATM", datagram(sample(raw(14, 1504, 0, join([]byte{0xff, 3, 0, 0x21}, frame[18:38]))), sample(raw(10, 1500, 0, frame[18:38]))), []string{
+		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9}`,
+		`"bytes":1500,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9}`}, nil},
+	{"AS paths: a set alone, no neighbour; segments without members; ends early", datagram(
+		sample(raw(11, 40, 0, nil), opaque(extendedGateway, u32(0, 1, 2, 3, 1, 1, 2, 64503, 64504, 0, 0))),
+		sample(raw(11, 40, 0, nil), opaque(extendedGateway, u32(0, 1, 2, 3, 3, 2, 0, 1, 1, 64503, 2, 1, 64504, 1, 0xffff029a, 0))),
+		sample(raw(11, 40, 0, nil), opaque(extendedGateway, u32(0, 1, 2, 3, 1, 2, 1, 64503, 5, 0)))), []string{
+		`"bytes":40,` + rated + way + `,"src_as":2,"dst_as":64504,"prev_as":3,"as_path":"{64503 64504}"}`,
+		`"bytes":40,` + rated + way + `,"src_as":2,"dst_as":64504,"prev_as":3,"next_as":64503,"as_path":"{64503} 64504","communities":"65535:666"}`,
+		`"bytes":40,` + rated + way + `,"src_as":2,"dst_as":64503,"prev_as":3,"next_as":64503,"as_path":"64503"}`}, map[Problem]uint32{RecordShort: 1}},
 	{"unknown interfaces, no rate", datagram(sampleBy(0, 0, 0, raw(11, 40, 0, nil))), []string{
 		`"bytes":40}`}, map[Problem]uint32{SamplingRateZero: 1}},
 	{"unknown records, header protocols and samples", datagram(sample(opaque(4300<<12|1, u32(1)), raw(15, 100, 0, frame), raw(11, 40, 0, nil)), opaque(77, u32(1)), opaque(discardSample, u32(1, 2))), []string{
@@ -91,7 +147,10 @@ var cases = []struct {
 	}, map[Problem]uint32{RecordTruncated: 3, RecordShort: 3, SampleRemainder: 1, HeaderMissing: 3}},
 }
 
-func TestDecode(t *testing.T) {
+func TestDecode(t *testing.T)            { testDecode(t, cases, begin) }
+func TestDecodeOldVersions(t *testing.T) { testDecode(t, old, "") }
+
+func testDecode(t *testing.T, cases []decodeCase, begin string) {
 	var m Message
 	for _, c := range cases {
 		b := flow.NewBatch(1)
@@ -186,13 +245,12 @@ func FuzzDecode(f *testing.F) {
 	for _, c := range cases {
 		f.Add(c.datagram)
 	}
-	f.Add(datagram(opaque(counterSample, u32(8, 4, 1), opaque(1, make([]byte, 88)))))
-	if paths := seeds(f); paths != nil {
-		for _, path := range paths {
-			for _, d := range datagrams(f, path) {
-				f.Add(d)
-			}
-		}
+	f.Add(allCounters())
+	for _, d := range old {
+		f.Add(d.datagram)
+	}
+	for _, d := range recorded(f) {
+		f.Add(d)
 	}
 	zero := flow.NewBatch(1)
 	zero.Extend(1)
@@ -219,24 +277,45 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// seeds are the recorded captures, where there are any.
-func seeds(f *testing.F) (captures []string) {
+// recorded are the datagrams of the recorded captures, where there are any.
+func recorded(t testing.TB) (datagrams [][]byte) {
 	if _, err := fixtures.Find(); err != nil {
 		return nil
 	}
-	for _, c := range fixtures.Cases(f, "sflow5") {
-		captures = append(captures, c.Pcap)
+	for _, c := range fixtures.Cases(t, "sflow5") {
+		f, err := os.Open(c.Pcap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := pcap.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := pcap.NewUDPReader(r)
+		var d pcap.Datagram
+		for u.Next(&d) == nil {
+			if bytes.HasPrefix(d.Payload, []byte{0, 0, 0, 5}) {
+				datagrams = append(datagrams, bytes.Clone(d.Payload))
+			}
+		}
+		f.Close()
 	}
-	return captures
+	return datagrams
 }
 
 func TestDecodeDoesNotAllocate(t *testing.T) {
+	const runs = 10
 	b := flow.NewBatch(64)
 	var m Message
-	for _, c := range cases {
-		if n := testing.AllocsPerRun(10, func() { b.Reset(); Decode(c.datagram, 1, b, &m) }); n != 0 {
+	for _, c := range slices.Concat(cases, old, []decodeCase{{name: "counters", datagram: allCounters()}}) {
+		for range 2 * runs { // until there is room for the rows and their texts
+			Decode(c.datagram, 1, b, &m)
+		}
+		b.Reset()
+		if n := testing.AllocsPerRun(runs, func() { Decode(c.datagram, 1, b, &m) }); n != 0 {
 			t.Errorf("%s: %v allocations", c.name, n)
 		}
+		b.Reset()
 	}
 }
 

@@ -276,7 +276,7 @@ func ourPort(p string) string {
 	switch {
 	case p == "0" || strings.HasPrefix(p, "multiple"):
 		return "absent"
-	case p == strconv.Itoa(internal) || strings.HasPrefix(p, "drop"):
+	case p == strconv.Itoa(Internal) || strings.HasPrefix(p, "drop"):
 		return "0"
 	}
 	return p
