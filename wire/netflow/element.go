@@ -23,18 +23,19 @@ const (
 type conversion uint8
 
 const (
-	asNumber  conversion = iota // big-endian, of any length up to eight bytes
-	asAddr4                     // four bytes
-	asAddr6                     // sixteen bytes
-	asMAC                       // six bytes
-	asLabel                     // the top 20 bits of a label stack entry
-	asDSCP                      // six bits, to be shifted to where the ToS byte has them
-	asSeconds                   // times since the epoch …
-	asMillis                    //
-	asNTP                       // seconds and fraction since 1900 (RFC 7011 §6.1.9, §6.1.10)
-	asBefore                    // microseconds before the export time
-	asUptime                    // milliseconds since boot
-	asMicros                    // a duration in microseconds
+	asNumber      conversion = iota // big-endian, of any length up to eight bytes
+	asAddr4                         // four bytes
+	asAddr6                         // sixteen bytes
+	asMAC                           // six bytes
+	asLabel                         // the top 20 bits of a label stack entry
+	asDSCP                          // six bits, to be shifted to where the ToS byte has them
+	asSeconds                       // times since the epoch …
+	asMillis                        //
+	asNTP                           // seconds and fraction since 1900 (RFC 7011 §6.1.9, §6.1.10)
+	asBefore                        // microseconds before the export time
+	asUptime                        // milliseconds since boot
+	asMicros                        // a duration in microseconds
+	asApplication                   // engine and selector, up to nine bytes: see ApplicationID
 )
 
 // element says what becomes of an information element.
@@ -161,7 +162,7 @@ var elements = [...]element{
 	{id: 71, to: flow.MPLSLabel2, as: asLabel}, // mplsLabelStackSection2
 	{id: 72, to: flow.MPLSLabel3, as: asLabel}, // mplsLabelStackSection3
 
-	{id: 95, to: flow.ApplicationID},                            // applicationId
+	{id: 95, to: flow.ApplicationID, as: asApplication},         // applicationId
 	{id: 136, to: flow.FlowEndReason},                           // flowEndReason
 	{id: 230, to: flow.NATEvent},                                // natEvent
 	{id: 225, to: flow.PostNATSrcAddr, as: asAddr4},             // postNATSourceIPv4Address
@@ -212,6 +213,8 @@ func (e element) fits(length uint16) bool {
 		return length == 8
 	case asLabel:
 		return length >= 3 && length <= 4
+	case asApplication:
+		return length <= 9
 	default:
 		return length <= 8
 	}

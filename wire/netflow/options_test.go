@@ -392,3 +392,42 @@ func FuzzOptions(f *testing.F) {
 		}
 	})
 }
+
+// TestApplicationID holds the flows' column and the names' key together.
+func TestApplicationID(t *testing.T) {
+	for _, c := range []struct {
+		id   []byte
+		want string
+	}{
+		{[]byte{13, 0, 0, 80}, "218103888"},
+		{[]byte{3, 80}, "848"},
+		{[]byte{1, 2, 3, 4, 5, 6, 7, 8}, "72623859790382856"},
+		{[]byte{20, 0, 0, 0x30, 0x44, 0, 0, 0x8f, 0x34}, "53068615946036"}, // Fortinet's: 12356 and 36660
+		{[]byte{13, 0, 0, 0x30, 0x44, 0, 0, 0x8f, 0x34}, ""},
+		{[]byte{}, ""},
+	} {
+		for _, length := range []int{len(c.id), variable} {
+			if length == 0 {
+				continue
+			}
+			data := c.id
+			if length == variable {
+				data = append([]byte{byte(len(c.id))}, c.id...)
+			}
+			var b flow.Batch
+			var m Message
+			fields := []TemplateField{{0, 4, 1}, {0, 95, uint16(length)}}
+			NewSession(Limits{}).Decode(ipfixMessage(1, templateSet(2, 256, fields), set(256, []byte{6}, data)), 0, &b, &m)
+			if b.Len() != 1 {
+				t.Fatalf("%x: %d rows", c.id, b.Len())
+			}
+			got := ""
+			if id := b.Uint(flow.ApplicationID, 0); id != 0 {
+				got = strconv.FormatUint(id, 10)
+			}
+			if got != c.want {
+				t.Errorf("%x of length %d is %q, want %q", c.id, length, got, c.want)
+			}
+		}
+	}
+}

@@ -118,6 +118,9 @@ func compile(t *Template) *program {
 		}
 		if b := &best[e.to][twin]; !b.used() || e.ordinal < b.ordinal {
 			b.field, b.ordinal = field{here, e.as}, e.ordinal
+			if e.as == asApplication && f.Length <= 8 {
+				b.as = asNumber
+			}
 		}
 	}
 	p.tail = int(at.offset)
@@ -269,7 +272,7 @@ func (p *program) run(b *flow.Batch, first int, r *rows, h *header) {
 			loadAddr4(b.Addr(o.column)[first:end], r, o.place)
 		case asAddr6:
 			loadAddr6(b.Addr(o.column)[first:end], r, o.place)
-		case asLabel, asDSCP:
+		case asLabel, asDSCP, asApplication:
 			p.runRows(b, first, r, o)
 		default:
 			switch flow.Schema[o.column].Kind {
@@ -376,6 +379,10 @@ func (p *program) runRows(b *flow.Batch, first int, r *rows, o *op) {
 			b.SetUint(o.column, row, number(v[:3])>>4)
 		case asDSCP:
 			b.SetUint(o.column, row, number(v)<<2)
+		case asApplication:
+			if id, ok := ApplicationID(v); ok {
+				b.SetUint(o.column, row, id)
+			}
 		default:
 			if !o.second || b.Uint(o.column, row) == 0 {
 				b.SetUint(o.column, row, number(v))

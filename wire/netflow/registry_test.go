@@ -213,7 +213,7 @@ func TestByName(t *testing.T) {
 func TestElementsAreRegistered(t *testing.T) {
 	types := map[conversion][]DataType{
 		asAddr4: {TypeIpv4Address}, asAddr6: {TypeIpv6Address}, asMAC: {TypeMacAddress}, asLabel: {TypeOctetArray},
-		asDSCP: {TypeUnsigned8}, asSeconds: {TypeDateTimeSeconds}, asMillis: {TypeDateTimeMilliseconds},
+		asDSCP: {TypeUnsigned8}, asApplication: {TypeOctetArray}, asSeconds: {TypeDateTimeSeconds}, asMillis: {TypeDateTimeMilliseconds},
 		asNTP: {TypeDateTimeMicroseconds, TypeDateTimeNanoseconds}, asBefore: {TypeUnsigned32}, asUptime: {TypeUnsigned32}, asMicros: {TypeUnsigned32},
 	}
 	for _, e := range elements {
@@ -227,7 +227,7 @@ func TestElementsAreRegistered(t *testing.T) {
 			fits = fits || info.Type == want
 		}
 		if e.as == asNumber {
-			fits = info.Type >= TypeUnsigned8 && info.Type <= TypeUnsigned64 || info.Type == TypeDateTimeMilliseconds || info.Type == TypeOctetArray && info.ID == 95
+			fits = info.Type >= TypeUnsigned8 && info.Type <= TypeUnsigned64 || info.Type == TypeDateTimeMilliseconds
 		}
 		if !fits {
 			t.Errorf("%v is a %v: conversion %d does not fit", info, info.Type, e.as)
