@@ -1,9 +1,9 @@
-// Package collect receives export datagrams and turns them into complete flow
-// records.
+// Package collect receives flow export and turns it into complete flow records.
 //
-// Sockets (several per address, read in batches) hand each datagram to
-// Exporters, which keeps what must be remembered about every exporter:
-// templates, sampling rates, sequence numbers, its clock. The wire packages do
+// UDP sockets (several per address, read in batches) and connections (IPFIX
+// over TCP, TLS and SCTP) hand each datagram or message to Exporters, which
+// keeps what must be remembered about every exporter: templates, sampling
+// rates, names, sequence numbers, its clock. The wire packages do
 // the decoding; this package finishes each row (exporter, sampling rate and
 // its source, sane times) and gives batches to a Sink.
 //
@@ -19,10 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,14 +37,16 @@ type Sink interface {
 // Config of a Collector. The zero value of a field means its default.
 type Config struct {
 	Listen        []string       // addresses such as udp://:2055; default DefaultListen
-	Sockets       int            // sockets per address, by SO_REUSEPORT; default one per processor
-	ReceiveBuffer int            // bytes asked of the kernel per socket; default 16 MiB
-	StateFile     string         // templates and sampling rates kept across restarts; "" keeps none
+	Sockets       int            // sockets per UDP address, by SO_REUSEPORT; default one per processor
+	ReceiveBuffer int            // bytes asked of the kernel per UDP socket; default 16 MiB
+	StateFile     string         // what exporters told of themselves, kept across restarts; "" keeps none
 	Exporters     ExporterConfig // what is remembered per exporter
-}
 
-// DefaultListen are the ports of NetFlow, IPFIX and sFlow. Each accepts every protocol.
-var DefaultListen = []string{"udp://:2055", "udp://:4739", "udp://:6343"}
+	TLS                    TLS           // of tls:// addresses
+	Connections            int           // open at once; default 1024. Each may cost 64 KiB, and its templates
+	ConnectionsPerExporter int           // from one address; default 64
+	IdleTimeout            time.Duration // ends a connection by which nothing comes; 0 never does
+}
 
 func (c *Config) setDefaults() {
 	if len(c.Listen) == 0 {
@@ -58,6 +57,12 @@ func (c *Config) setDefaults() {
 	}
 	if c.ReceiveBuffer <= 0 {
 		c.ReceiveBuffer = 16 << 20
+	}
+	if c.Connections <= 0 {
+		c.Connections = 1024
+	}
+	if c.ConnectionsPerExporter <= 0 {
+		c.ConnectionsPerExporter = 64
 	}
 }
 
@@ -72,7 +77,10 @@ type Collector struct {
 	cfg     Config
 	sink    Sink
 	log     *slog.Logger
-	sockets []*socket
+	sockets []*socket  // UDP
+	streams []*streams // TCP, TLS, SCTP
+
+	connections connections
 
 	flows      atomic.Uint64 // decoded, since the start
 	sinkErrors atomic.Uint64
@@ -81,34 +89,11 @@ type Collector struct {
 // New returns an inert collector.
 func New(cfg Config, sink Sink, log *slog.Logger) *Collector {
 	cfg.setDefaults()
-	return &Collector{Exporters: NewExporters(cfg.Exporters, log), cfg: cfg, sink: sink, log: log}
-}
-
-// ParseListen checks a listen address of the form udp://HOST:PORT, where HOST
-// may be empty (all addresses, IPv4 and IPv6).
-func ParseListen(text string) (network, address string, err error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Path != "" {
-		return "", "", fmt.Errorf("listen address %q: expected udp://HOST:PORT, such as udp://0.0.0.0:2055", text)
-	}
-	if u.Scheme != "udp" {
-		return "", "", fmt.Errorf("listen address %q: scheme %q is not supported, expected udp://", text, u.Scheme)
-	}
-	host, port := u.Hostname(), u.Port()
-	if port == "" {
-		return "", "", fmt.Errorf("listen address %q: no port, expected udp://HOST:PORT", text)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", "", fmt.Errorf("listen address %q: expected a port up to 65535, found %s", text, port)
-	}
-	network = "udp"
-	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
-		network = "udp4" // 0.0.0.0 means IPv4 only; an empty host means both
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return network, host + ":" + port, nil
+	c := &Collector{Exporters: NewExporters(cfg.Exporters, log), cfg: cfg, sink: sink, log: log}
+	c.connections.open = map[*connection]struct{}{}
+	c.connections.from = map[netip.Addr]int{}
+	c.connections.batches.New = func() any { return flow.NewBatch(256) }
+	return c
 }
 
 // Listen opens all sockets and restores the state file. After an error
@@ -120,15 +105,13 @@ func (c *Collector) Listen() (err error) {
 		}
 	}()
 	for _, text := range c.cfg.Listen {
-		network, address, err := ParseListen(text)
+		endpoint, err := ParseListen(text)
 		if err != nil {
 			return err
 		}
-		opened, err := openSockets(network, address, c.cfg.Sockets, c.cfg.ReceiveBuffer)
-		if err != nil {
+		if err := c.open(endpoint); err != nil {
 			return fmt.Errorf("cannot listen on %s: %w", text, err)
 		}
-		c.sockets = append(c.sockets, opened...)
 	}
 	for _, s := range c.sockets {
 		if s.buffer < c.cfg.ReceiveBuffer {
@@ -146,6 +129,28 @@ func (c *Collector) Listen() (err error) {
 	return nil
 }
 
+// open opens one address.
+func (c *Collector) open(e Endpoint) error {
+	if e.Scheme == "udp" {
+		opened, err := openSockets(e.Network, e.Address, c.cfg.Sockets, c.cfg.ReceiveBuffer)
+		c.sockets = append(c.sockets, opened...)
+		return err
+	}
+	s := &streams{endpoint: e}
+	var err error
+	if e.Scheme == "tls" {
+		if s.certificates, err = newCertificates(c.cfg.TLS, c.log); err != nil {
+			return err
+		}
+	}
+	if s.listener, err = listenStream(e); err != nil {
+		return err
+	}
+	s.endpoint.Address = s.listener.Addr().String() // port 0 becomes a real one
+	c.streams = append(c.streams, s)
+	return nil
+}
+
 // Addresses are the addresses that Listen opened, as udp://HOST:PORT.
 func (c *Collector) Addresses() []string {
 	var all []string
@@ -153,6 +158,9 @@ func (c *Collector) Addresses() []string {
 		if a := "udp://" + s.address; len(all) == 0 || all[len(all)-1] != a {
 			all = append(all, a)
 		}
+	}
+	for _, s := range c.streams {
+		all = append(all, s.endpoint.String())
 	}
 	return all
 }
@@ -163,6 +171,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	for _, s := range c.sockets {
 		readers.Go(func() { c.read(s) })
+	}
+	for _, s := range c.streams {
+		readers.Go(func() { c.accept(s) })
 	}
 	ticker := time.NewTicker(stateInterval)
 	defer ticker.Stop()
@@ -177,7 +188,12 @@ func (c *Collector) Run(ctx context.Context) error {
 	for _, s := range c.sockets {
 		s.stop()
 	}
+	for _, s := range c.streams {
+		s.listener.Close()
+	}
+	c.connections.stop()
 	readers.Wait()
+	c.connections.running.Wait()
 	c.closeSockets()
 	c.saveState()
 	return nil
@@ -196,28 +212,35 @@ func (c *Collector) read(s *socket) {
 			s.close() // the kernel must not give it what nobody reads
 			return
 		}
-		now := time.Now()
-		received := now.UnixMilli()
+		received := time.Now().UnixMilli()
 		for i := range n {
 			data, source := s.datagram(i)
 			c.Exporters.Decode(data, source, received, batch)
 		}
-		if batch.Len() == 0 {
-			continue
-		}
-		c.flows.Add(uint64(batch.Len()))
-		c.Meter.add(now.Unix(), batch)
-		if err := c.sink.Write(batch); err != nil {
-			c.sinkErrors.Add(1)
-			c.log.Error("flows were not stored", "flows", batch.Len(), "error", err)
-		}
-		batch.Reset()
+		c.deliver(batch)
 	}
+}
+
+// deliver hands the batch on, and empties it.
+func (c *Collector) deliver(batch *flow.Batch) {
+	if batch.Len() == 0 {
+		return
+	}
+	c.flows.Add(uint64(batch.Len()))
+	c.Meter.add(time.Now().Unix(), batch)
+	if err := c.sink.Write(batch); err != nil {
+		c.sinkErrors.Add(1)
+		c.log.Error("flows were not stored", "flows", batch.Len(), "error", err)
+	}
+	batch.Reset()
 }
 
 func (c *Collector) closeSockets() {
 	for _, s := range c.sockets {
 		s.close()
+	}
+	for _, s := range c.streams {
+		s.listener.Close()
 	}
 }
 

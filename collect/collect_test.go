@@ -440,14 +440,15 @@ func TestBusyPortIsAnError(t *testing.T) {
 func TestParseListen(t *testing.T) {
 	for text, want := range map[string]string{
 		"udp://:2055": "udp :2055", "udp://0.0.0.0:2055": "udp4 0.0.0.0:2055", "udp://[::1]:1": "udp [::1]:1", "udp://localhost:1": "udp localhost:1",
+		"tcp://:4739": "tcp :4739", "tls://192.0.2.1:4740": "tcp4 192.0.2.1:4740", "sctp://[::]:4739": "tcp [::]:4739",
 	} {
-		network, address, err := ParseListen(text)
-		if got := network + " " + address; err != nil || got != want {
+		e, err := ParseListen(text)
+		if got := e.Network + " " + e.Address; err != nil || got != want || e.String() != text {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "2055", "udp://", "udp://host", "tcp://:1", "udp://:1/x", "udp://:65536"} {
-		if _, _, err := ParseListen(text); err == nil {
+	for _, text := range []string{"", "2055", "udp://", "udp://host", "tcp://", "dtls://:1", "udp://:1/x", "udp://:65536"} {
+		if _, err := ParseListen(text); err == nil {
 			t.Errorf("%q was accepted", text)
 		}
 	}
@@ -488,3 +489,23 @@ func BenchmarkDecodeV5(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/30, "ns/flow")
 }
+
+// logged is a logger, and what it wrote.
+func logged() (log *slog.Logger, text func() string) {
+	var mu sync.Mutex
+	var b strings.Builder
+	w := writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.Write(p)
+	})
+	return slog.New(slog.NewTextHandler(w, nil)), func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.String()
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -55,12 +56,23 @@ type exporter struct {
 	addr netip.Addr
 
 	mu        sync.Mutex
-	netflow   *netflow.Session
-	message   netflow.Message // reused
+	datagrams *Session              // of all UDP, whatever the ports; nil before the first
+	sessions  map[*Session]struct{} // that one, and each connection's
 	domains   map[domainKey]*domain
 	malformed uint64 // datagrams that could not be used at all
 	problems  map[string]uint64
 	lastSeen  int64 // ms
+	evicted   bool  // forgotten: nothing new may be kept here
+}
+
+// Session is what lives and dies with a transport session (RFC 7011 §8.1):
+// templates and sequence numbers. The exporter's mutex guards it.
+type Session struct {
+	exporters *Exporters
+	exporter  *exporter
+	netflow   *netflow.Session
+	message   netflow.Message // reused
+	sequences map[domainKey]*sequence
 }
 
 // domainKey tells the observation domains of an exporter apart; protocols
@@ -73,7 +85,7 @@ type domainKey struct {
 // domain is one observation domain of an exporter.
 type domain struct {
 	datagrams, flows uint64
-	sequence         sequence
+	loss             loss // of all sessions
 	samplers         samplers
 	sources          sources // sFlow
 	clockOffset      int64   // ms, exporter minus collector, of the last datagram; sFlow has no clock
@@ -119,16 +131,58 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 	x := e.exporter(source)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.netflow == nil {
-		x.netflow = netflow.NewSession(e.cfg.Limits)
+	return e.session(x).decode(datagram, received, b)
+}
+
+// session is the exporter's session of datagrams.
+func (e *Exporters) session(x *exporter) *Session {
+	if x.datagrams == nil {
+		x.datagrams = e.newSession(x)
 	}
-	m := &x.message
-	err := x.netflow.Decode(datagram, received, b, m)
+	return x.datagrams
+}
+
+func (e *Exporters) newSession(x *exporter) *Session {
+	s := &Session{exporters: e, exporter: x, netflow: netflow.NewSession(e.cfg.Limits), sequences: map[domainKey]*sequence{}}
+	x.sessions[s] = struct{}{}
+	return s
+}
+
+// Connect begins a session of its own for a connection from source.
+func (e *Exporters) Connect(source netip.Addr) *Session {
+	for {
+		x := e.exporter(source)
+		x.mu.Lock()
+		if !x.evicted {
+			defer x.mu.Unlock()
+			return e.newSession(x)
+		}
+		x.mu.Unlock()
+	}
+}
+
+// Close ends the session: its templates are forgotten.
+func (s *Session) Close() {
+	s.exporter.mu.Lock()
+	defer s.exporter.mu.Unlock()
+	delete(s.exporter.sessions, s)
+}
+
+// Decode is like that of Exporters, for a message of the session's connection.
+func (s *Session) Decode(message []byte, received int64, b *flow.Batch) error {
+	s.exporter.mu.Lock()
+	defer s.exporter.mu.Unlock()
+	return s.decode(message, received, b)
+}
+
+func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
+	e, x, m := s.exporters, s.exporter, &s.message
+	err := s.netflow.Decode(datagram, received, b, m)
 	x.lastSeen = received
 	if err != nil {
 		x.malformed++
-		e.log.Warn("malformed datagram", "exporter", source, "error", err)
-		return &DatagramError{Exporter: source, Err: err}
+		e.log.Warn("malformed datagram", "exporter", x.addr, "error", err)
+		return &DatagramError{Exporter: x.addr, Err: err}
 	}
 	d := x.domain(uint8(m.Version), m.Domain)
 	d.datagrams++
@@ -136,18 +190,18 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 	d.lastSeen = received
 	d.clockOffset = m.ExportTime - received
 	if m.Version != flow.NetFlow1 { // which has no sequence numbers
-		d.sequence.follow(m.Sequence, m.Units, !m.UnitsUnknown, reorderUnits(uint8(m.Version)))
+		s.follow(d, domainKey{uint8(m.Version), m.Domain}, m.Sequence, m.Units, !m.UnitsUnknown)
 	}
-	if m.NewTemplates+m.Withdrawals > 0 {
+	if s == x.datagrams && m.NewTemplates+m.Withdrawals > 0 {
 		e.news.Store(true)
 	}
 	for _, o := range m.Options {
 		if learnt, err := d.samplers.learn(o); err != nil {
 			x.count("sampling_rejected", 1)
-			e.log.Warn("announced sampling rate is not used", "exporter", source, "domain", m.Domain, "error", err)
+			e.log.Warn("announced sampling rate is not used", "exporter", x.addr, "domain", m.Domain, "error", err)
 		} else if learnt {
 			e.news.Store(true)
-			e.log.Info("exporter announces sampling", "exporter", source, "domain", m.Domain, "rates", d.samplers.String())
+			e.log.Info("exporter announces sampling", "exporter", x.addr, "domain", m.Domain, "rates", d.samplers.String())
 		}
 	}
 	e.finish(b, m.First, m.First+m.Flows, x, d)
@@ -155,6 +209,18 @@ func (e *Exporters) decodeNetFlow(datagram []byte, source netip.Addr, received i
 		k := netflow.Problem(i)
 		return k.String(), k.Malformed()
 	})
+}
+
+// follow takes the sequence number of a datagram or message.
+func (s *Session) follow(d *domain, key domainKey, number, units uint32, known bool) {
+	q := s.sequences[key]
+	if q == nil {
+		q = &sequence{}
+		s.sequences[key] = q
+	}
+	before := q.loss
+	q.follow(number, units, known, reorderUnits(key.protocol))
+	d.loss.add(q.loss, before)
 }
 
 func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
@@ -178,7 +244,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.datagrams++
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
-	d.sequence.follow(m.Sequence, 1, true, reorderUnits(m.Protocol))
+	e.session(x).follow(d, domainKey{m.Protocol, m.SubAgent}, m.Sequence, 1, true)
 	for _, sample := range m.Samples {
 		if err := d.sources.follow(sample); err != nil {
 			x.count("sampling_mismatch", 1)
@@ -253,11 +319,13 @@ func (e *Exporters) exporter(addr netip.Addr) *exporter {
 }
 
 func newExporter(addr netip.Addr, seen int64) *exporter {
-	return &exporter{addr: addr, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: seen}
+	return &exporter{addr: addr, sessions: map[*Session]struct{}{}, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: seen}
 }
 
 // evict forgets the sixteenth of the exporters that was silent the longest: a
-// share, so that a flood of forged addresses does not search all for each.
+// share, so that a flood of forged addresses does not search all for each. An
+// exporter with a connection stays: its address is not forged, and the number
+// of connections has a bound of its own.
 func (e *Exporters) evict() {
 	seen := make([]*exporter, 0, len(e.byAddr))
 	since := make(map[*exporter]int64, len(e.byAddr))
@@ -267,12 +335,25 @@ func (e *Exporters) evict() {
 		x.mu.Unlock()
 		seen = append(seen, x)
 	}
-	slices.SortFunc(seen, func(a, b *exporter) int { return int(min(max(since[a]-since[b], -1), 1)) })
+	slices.SortFunc(seen, func(a, b *exporter) int { return cmp.Compare(since[a], since[b]) })
 	for _, x := range seen[:max(len(seen)/16, 1)] {
-		delete(e.byAddr, x.addr)
-		e.evicted++
+		x.mu.Lock()
+		if x.evicted = !x.connected(); x.evicted {
+			delete(e.byAddr, x.addr)
+			e.evicted++
+		}
+		x.mu.Unlock()
 	}
 	e.log.Warn("too many exporters: the ones silent the longest are forgotten with their templates", "max", e.cfg.Max)
+}
+
+// connected tells whether the exporter has a connection open.
+func (x *exporter) connected() bool {
+	n := len(x.sessions)
+	if x.datagrams != nil {
+		n--
+	}
+	return n > 0
 }
 
 // maxDomains bounds what forged observation domains can cost per exporter.
@@ -287,6 +368,9 @@ func (x *exporter) domain(protocol uint8, id uint32) *domain {
 				return int(min(max(x.domains[a].lastSeen-x.domains[b].lastSeen, -1), 1))
 			})
 			delete(x.domains, oldest)
+			for s := range x.sessions {
+				delete(s.sequences, oldest)
+			}
 			x.count("domains_forgotten", 1)
 		}
 		d = &domain{}
@@ -303,14 +387,18 @@ func (x *exporter) count(kind string, n uint64) {
 
 // reject counts a datagram whose protocol is not known or not supported.
 func (e *Exporters) reject(source netip.Addr, version uint32, reason error) error {
+	e.countRejected(version)
+	e.log.Warn("datagram not understood", "exporter", source, "error", reason)
+	return &DatagramError{Exporter: source, Err: reason}
+}
+
+func (e *Exporters) countRejected(version uint32) {
 	e.unknown.mu.Lock()
+	defer e.unknown.mu.Unlock()
 	if len(e.unknown.versions) >= 64 {
 		if _, known := e.unknown.versions[version]; !known {
 			version = versionOther
 		}
 	}
 	e.unknown.versions[version]++
-	e.unknown.mu.Unlock()
-	e.log.Warn("datagram not understood", "exporter", source, "error", reason)
-	return &DatagramError{Exporter: source, Err: reason}
 }

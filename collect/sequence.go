@@ -6,9 +6,7 @@ import "github.com/minamo-flow/minamo/flow"
 // loss from reordering and restarts. Units differ by protocol: NetFlow v5, v7
 // and v8 count flows, v9 and sFlow datagrams, IPFIX data records; v1 has none.
 type sequence struct {
-	missing  uint64 // units that never came
-	reorders uint64 // datagrams that came late, or twice
-	restarts uint64
+	loss
 
 	started bool
 	next    uint32 // expected
@@ -16,6 +14,21 @@ type sequence struct {
 
 	stepped bool   // the last datagram lay a little back, and filled no gap
 	before  uint32 // what was expected before it
+}
+
+// loss is what a sequence tells.
+type loss struct {
+	missing  uint64 // units that never came
+	reorders uint64 // datagrams that came late, or twice
+	restarts uint64
+}
+
+// add adds what a sequence told since it told before; it may take back
+// something, too.
+func (l *loss) add(now, before loss) {
+	l.missing += now.missing - before.missing
+	l.reorders += now.reorders - before.reorders
+	l.restarts += now.restarts - before.restarts
 }
 
 // maxGap is the longest jump forward that is believed to be loss, in units;

@@ -57,16 +57,7 @@ type mmsghdr struct {
 func openSockets(network, address string, n, buffer int) ([]*socket, error) {
 	claim, err := net.ListenPacket(network, address)
 	if err != nil {
-		if errors.Is(err, unix.EADDRINUSE) {
-			return nil, fmt.Errorf("the port is busy: another program, or another of our listen addresses, receives there (see `ss -ulpn`); stop it or choose another port with --listen")
-		}
-		if errors.Is(err, unix.EADDRNOTAVAIL) {
-			return nil, fmt.Errorf("%w: this machine has no such address (see `ip address`); leave the host out to listen on all", err)
-		}
-		if errors.Is(err, unix.EACCES) {
-			return nil, fmt.Errorf("%w: ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
-		}
-		return nil, err
+		return nil, explain(err, "ss -ulpn")
 	}
 	bound := claim.LocalAddr().String() // port 0 becomes a real one
 	claim.Close()

@@ -42,8 +42,8 @@ func (e *Exporters) save(path string) error {
 	for _, x := range e.all() {
 		x.mu.Lock()
 		kept := exporterState{Exporter: x.addr, LastSeen: x.lastSeen}
-		if x.netflow != nil {
-			kept.Templates = x.netflow.Templates()
+		if x.datagrams != nil { // those of a connection end with it
+			kept.Templates = x.datagrams.netflow.Templates()
 		}
 		for key, d := range x.domains {
 			if len(d.samplers.announced) > 0 {
@@ -86,8 +86,7 @@ func (e *Exporters) load(path string) error {
 	}
 	for _, kept := range s.Exporters {
 		x := newExporter(kept.Exporter, kept.LastSeen)
-		x.netflow = netflow.NewSession(e.cfg.Limits)
-		x.netflow.Restore(kept.Templates)
+		e.session(x).netflow.Restore(kept.Templates)
 		for _, r := range kept.Sampling {
 			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
 		}

@@ -14,12 +14,13 @@ import (
 
 // ExporterStatus is what an operator wants to know of an exporter.
 type ExporterStatus struct {
-	Exporter  netip.Addr        `json:"exporter" doc:"The exporter's address"`
-	LastSeen  time.Time         `json:"last_seen" doc:"When its last datagram came"`
-	Templates int               `json:"templates" doc:"Templates known"`
-	Malformed uint64            `json:"malformed" doc:"Datagrams that could not be used at all"`
-	Problems  map[string]uint64 `json:"problems" doc:"What went wrong, by kind"`
-	Domains   []DomainStatus    `json:"domains" doc:"Its observation domains"`
+	Exporter    netip.Addr        `json:"exporter" doc:"The exporter's address"`
+	LastSeen    time.Time         `json:"last_seen" doc:"When its last datagram came"`
+	Connections int               `json:"connections" doc:"Open TCP, TLS or SCTP connections"`
+	Templates   int               `json:"templates" doc:"Templates known"`
+	Malformed   uint64            `json:"malformed" doc:"Datagrams that could not be used at all"`
+	Problems    map[string]uint64 `json:"problems" doc:"What went wrong, by kind"`
+	Domains     []DomainStatus    `json:"domains" doc:"Its observation domains"`
 }
 
 // DomainStatus is one observation domain of an exporter.
@@ -28,7 +29,7 @@ type DomainStatus struct {
 	Domain         uint32           `json:"domain" doc:"Observation domain, source id, engine or sub-agent"`
 	Datagrams      uint64           `json:"datagrams"`
 	Flows          uint64           `json:"flows"`
-	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
+	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
 	MissingSamples uint64           `json:"missing_samples" doc:"sFlow samples that never came, by the sources' own numbers: in datagrams that were lost, and between them"`
 	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late, or twice"`
 	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
@@ -71,8 +72,11 @@ func (x *exporter) status() ExporterStatus {
 		Problems:  maps.Clone(x.problems),
 		Domains:   []DomainStatus{},
 	}
-	if x.netflow != nil {
-		s.Templates = len(x.netflow.Templates())
+	for session := range x.sessions {
+		s.Templates += len(session.netflow.Templates())
+		if session != x.datagrams {
+			s.Connections++
+		}
 	}
 	for key, d := range x.domains {
 		status := DomainStatus{
@@ -81,10 +85,10 @@ func (x *exporter) status() ExporterStatus {
 			Domain:         key.id,
 			Datagrams:      d.datagrams,
 			Flows:          d.flows,
-			MissingUnits:   d.sequence.missing,
+			MissingUnits:   d.loss.missing,
 			MissingSamples: d.sources.missing(),
-			Reordered:      d.sequence.reorders,
-			Restarts:       d.sequence.restarts,
+			Reordered:      d.loss.reorders,
+			Restarts:       d.loss.restarts,
 			ClockOffsetMS:  d.clockOffset,
 			Sampling:       []SamplingStatus{},
 			LastSeen:       time.UnixMilli(d.lastSeen).UTC(),
@@ -126,6 +130,29 @@ func (c *Collector) Sockets() []SocketStatus {
 	return list
 }
 
+// StreamStatus is a listen address that takes connections.
+type StreamStatus struct {
+	Address  string            `json:"address"`
+	Open     int64             `json:"open" doc:"Connections open now"`
+	Accepted uint64            `json:"accepted" doc:"Connections so far"`
+	Messages uint64            `json:"messages" doc:"IPFIX messages received"`
+	Bytes    uint64            `json:"bytes" doc:"Bytes of those"`
+	Ended    map[string]uint64 `json:"ended" doc:"Why connections ended: closed by the exporter, stopped by us, cut within a message, version other than IPFIX, impossible length, idle for too long, network error, TLS, limit reached"`
+}
+
+// Streams tells of each listen address that takes connections.
+func (c *Collector) Streams() []StreamStatus {
+	list := []StreamStatus{}
+	for _, s := range c.streams {
+		status := StreamStatus{s.endpoint.String(), s.open.Load(), s.accepted.Load(), s.messages.Load(), s.bytes.Load(), map[string]uint64{}}
+		for end, name := range endingNames {
+			status.Ended[name] = s.ended[end].Load()
+		}
+		list = append(list, status)
+	}
+	return list
+}
+
 // Flows counts the flow records decoded since the start.
 func (c *Collector) Flows() uint64 { return c.flows.Load() }
 
@@ -146,10 +173,15 @@ var (
 	descSocketDatagrams = prometheus.NewDesc("minamo_socket_datagrams_total", "Datagrams received, by listen address.", []string{"listen"}, nil)
 	descSocketBytes     = prometheus.NewDesc("minamo_socket_bytes_total", "Bytes of UDP payload received, by listen address.", []string{"listen"}, nil)
 	descSocketDrops     = prometheus.NewDesc("minamo_socket_drops_total", "Datagrams dropped by the kernel because the receive buffer was full.", []string{"listen"}, nil)
+	descOpen            = prometheus.NewDesc("minamo_connections", "Connections of exporters open now, by listen address.", []string{"listen"}, nil)
+	descAccepted        = prometheus.NewDesc("minamo_connections_accepted_total", "Connections of exporters so far.", []string{"listen"}, nil)
+	descEnded           = prometheus.NewDesc("minamo_connections_ended_total", "Connections that ended, by reason.", []string{"listen", "reason"}, nil)
+	descMessages        = prometheus.NewDesc("minamo_connection_messages_total", "IPFIX messages received by connections.", []string{"listen"}, nil)
+	descMessageBytes    = prometheus.NewDesc("minamo_connection_bytes_total", "Bytes of IPFIX messages received by connections.", []string{"listen"}, nil)
 	descRejected        = prometheus.NewDesc("minamo_datagrams_rejected_total", "Datagrams of an unknown or unsupported protocol version.", []string{"version"}, nil)
 	descDatagrams       = prometheus.NewDesc("minamo_exporter_datagrams_total", "Datagrams decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descFlows           = prometheus.NewDesc("minamo_exporter_flows_total", "Flow records decoded.", []string{"exporter", "protocol", "domain"}, nil)
-	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
+	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
 	descSamples         = prometheus.NewDesc("minamo_exporter_missing_samples_total", "sFlow samples that never came, by the sources' own numbers.", []string{"exporter", "protocol", "domain"}, nil)
 	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late, or twice.", []string{"exporter", "protocol", "domain"}, nil)
 	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
@@ -164,7 +196,8 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops, descRejected, descDatagrams,
+	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops,
+		descOpen, descAccepted, descEnded, descMessages, descMessageBytes, descRejected, descDatagrams,
 		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descTemplates, descMalformed, descProblems,
 		descExporters, descEvicted, descSinkErrors} {
 		descs <- d
@@ -183,6 +216,15 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		counter(descSocketDatagrams, s.Datagrams, s.Address)
 		counter(descSocketBytes, s.Bytes, s.Address)
 		counter(descSocketDrops, s.Drops, s.Address)
+	}
+	for _, s := range c.Streams() {
+		gauge(descOpen, float64(s.Open), s.Address)
+		counter(descAccepted, s.Accepted, s.Address)
+		counter(descMessages, s.Messages, s.Address)
+		counter(descMessageBytes, s.Bytes, s.Address)
+		for reason, n := range s.Ended {
+			counter(descEnded, n, s.Address, reason)
+		}
 	}
 	for version, n := range c.Exporters.Rejected() {
 		counter(descRejected, n, version)

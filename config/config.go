@@ -244,7 +244,7 @@ func check(key string, v reflect.Value) string {
 			}
 			return ""
 		}
-		if _, _, err := collect.ParseListen(v.String()); err != nil {
+		if _, err := collect.ParseListen(v.String()); err != nil {
 			return err.Error()
 		}
 	case "store.seal":

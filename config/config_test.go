@@ -13,7 +13,7 @@ import (
 
 func TestDefaultTextNamesEveryKey(t *testing.T) {
 	c := Default()
-	if c.HTTP != "127.0.0.1:8080" || len(c.Listen) != 3 || time.Duration(c.Store.MaxAge) != 30*24*time.Hour || c.Collect.ReceiveBuffer != 16<<20 {
+	if c.HTTP != "127.0.0.1:8080" || len(c.Listen) != 4 || time.Duration(c.Store.MaxAge) != 30*24*time.Hour || c.Collect.ReceiveBuffer != 16<<20 {
 		t.Errorf("defaults not read: %+v", c)
 	}
 	// Every key of the struct stands in the text, so that the text is the reference.
@@ -55,7 +55,7 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		"too large":       {"collect:\n  receive-buffer: 4GiB", `:2:19: collect.receive-buffer: expected less than 1GiB`},
 		"port":            {"listen:\n  - udp://:99999", `:2:5: listen: listen address`},
 		"list":            {"listen: udp://:2055", `:1:9: listen: expected a list`},
-		"scheme":          {"listen:\n  - tcp://:2055", `:2:5: listen: listen address`},
+		"scheme":          {"listen:\n  - dtls://:2055", `:2:5: listen: listen address`},
 		"number":          {"collect:\n  sockets: many", `:2:12: collect.sockets: expected a whole number`},
 		"prefix":          {"collect:\n  sampling:\n    - exporters: 10.0.0.0/99\n      rate: 5", `:3:18: collect.sampling.exporters: expected an address`},
 		"missing rate":    {"collect:\n  sampling:\n    - exporters: 10.0.0.0/8", `:3:7: collect.sampling: rate is missing`},

@@ -32,19 +32,20 @@ type statusOutput struct{ Body Status }
 
 // Status is the state of the whole.
 type Status struct {
-	Version           string        `json:"version"`
-	Started           time.Time     `json:"started"`
-	Now               time.Time     `json:"now"`
-	FlowsPerSecond    float64       `json:"flows_per_second" doc:"Flow records received per second"`
-	PacketsPerSecond  float64       `json:"packets_per_second" doc:"Packets per second in those flows, scaled by the sampling rate"`
-	BitsPerSecond     float64       `json:"bits_per_second" doc:"Layer-3 bits per second in those flows, scaled by the sampling rate"`
-	RateWindowSeconds int           `json:"rate_window_seconds" doc:"The rates are means over this time"`
-	FlowsTotal        uint64        `json:"flows_total" doc:"Flow records received since the start"`
-	DatagramsTotal    uint64        `json:"datagrams_total" doc:"Datagrams received since the start"`
-	Listen            []string      `json:"listen" doc:"Where exporters may send"`
-	Exporters         int           `json:"exporters"`
-	Store             StoreStatus   `json:"store"`
-	Problems          []ProblemStat `json:"problems" doc:"What went wrong since the start; empty when nothing did"`
+	Version           string                 `json:"version"`
+	Started           time.Time              `json:"started"`
+	Now               time.Time              `json:"now"`
+	FlowsPerSecond    float64                `json:"flows_per_second" doc:"Flow records received per second"`
+	PacketsPerSecond  float64                `json:"packets_per_second" doc:"Packets per second in those flows, scaled by the sampling rate"`
+	BitsPerSecond     float64                `json:"bits_per_second" doc:"Layer-3 bits per second in those flows, scaled by the sampling rate"`
+	RateWindowSeconds int                    `json:"rate_window_seconds" doc:"The rates are means over this time"`
+	FlowsTotal        uint64                 `json:"flows_total" doc:"Flow records received since the start"`
+	DatagramsTotal    uint64                 `json:"datagrams_total" doc:"Datagrams received since the start, and messages by connections"`
+	Listen            []string               `json:"listen" doc:"Where exporters may send"`
+	Connections       []collect.StreamStatus `json:"connections" doc:"Of the addresses that take connections"`
+	Exporters         int                    `json:"exporters"`
+	Store             StoreStatus            `json:"store"`
+	Problems          []ProblemStat          `json:"problems" doc:"What went wrong since the start; empty when nothing did"`
 }
 
 // StoreStatus is what is kept.
@@ -68,7 +69,7 @@ func (s *Server) status(context.Context, *struct{}) (*statusOutput, error) {
 	now := time.Now().UTC()
 	rates := s.Collector.Meter.Rates(now.Unix())
 	kept := s.Store.Stats()
-	sockets, exporters := s.Collector.Sockets(), s.Collector.Exporters.Status()
+	sockets, streams, exporters := s.Collector.Sockets(), s.Collector.Streams(), s.Collector.Exporters.Status()
 	out := &statusOutput{Status{
 		Version:           s.Version,
 		Started:           s.started.UTC(),
@@ -79,15 +80,19 @@ func (s *Server) status(context.Context, *struct{}) (*statusOutput, error) {
 		FlowsTotal:        s.Collector.Flows(),
 		RateWindowSeconds: rates.Window,
 		Listen:            s.Collector.Addresses(),
+		Connections:       streams,
 		Exporters:         len(exporters),
 		Store: StoreStatus{
 			Dir: s.DataDir, Segments: kept.Segments, Rows: kept.Rows, Bytes: kept.Bytes,
 			Oldest: moment(kept.Oldest), Newest: moment(kept.Newest),
 		},
-		Problems: problems(sockets, exporters, s.Collector.Exporters.Rejected(), kept),
+		Problems: problems(sockets, streams, exporters, s.Collector.Exporters.Rejected(), kept),
 	}}
 	for _, socket := range sockets {
 		out.Body.DatagramsTotal += socket.Datagrams
+	}
+	for _, stream := range streams {
+		out.Body.DatagramsTotal += stream.Messages
 	}
 	return out, nil
 }
@@ -104,6 +109,7 @@ func moment(t time.Time) *time.Time {
 var problemHelp = map[string]string{
 	"kernel_drops":        "The kernel dropped datagrams because its receive buffer was full: raise net.core.rmem_max and collect.receive-buffer, or give the collector more processors.",
 	"rejected":            "Datagrams of an unknown or unsupported protocol version: see the log for the sender.",
+	"connections_broken":  "Connections of exporters were refused, or broken off within a message: minamo_connections_ended_total and the log tell why.",
 	"malformed_datagrams": "Datagrams that could not be used at all: see the log for the exporter.",
 	"lost_flows":          "Flows that could not be written: the disk is full or fails. See the log.",
 	"missing_units":       "Sequence numbers are missing: datagrams were lost on the way. The charts show too little.",
@@ -116,13 +122,23 @@ var problemHelp = map[string]string{
 	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
 }
 
+// quietEndings are those of connections that ended as they should.
+var quietEndings = []string{"closed", "stopped", "idle"}
+
 // quietProblems are kinds that are worth a counter, but no operator's attention.
 var quietProblems = []string{"element_skipped", "reverse_skipped", "section_skipped", "template_waiting", "trailing_bytes"}
 
-func problems(sockets []collect.SocketStatus, exporters []collect.ExporterStatus, rejected map[string]uint64, kept store.Stats) []ProblemStat {
+func problems(sockets []collect.SocketStatus, streams []collect.StreamStatus, exporters []collect.ExporterStatus, rejected map[string]uint64, kept store.Stats) []ProblemStat {
 	counts := map[string]uint64{"lost_flows": kept.LostRows}
 	for _, socket := range sockets {
 		counts["kernel_drops"] += socket.Drops
+	}
+	for _, stream := range streams {
+		for reason, n := range stream.Ended {
+			if !slices.Contains(quietEndings, reason) {
+				counts["connections_broken"] += n
+			}
+		}
 	}
 	for _, n := range rejected {
 		counts["rejected"] += n

@@ -66,8 +66,8 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 	http := flags.String("http", defaults.HTTP, "`HOST:PORT` of console, API and metrics")
 	level := flags.String("log-level", defaults.Log.Level, "`LEVEL`: debug, info, warn or error")
 	var listen []string
-	flags.Func("listen", "`udp://HOST:PORT` to receive on; may be given several times (default "+strings.Join(defaults.Listen, ", ")+")", func(text string) error {
-		if _, _, err := collect.ParseListen(text); err != nil {
+	flags.Func("listen", "`udp://HOST:PORT` to receive on, or tcp://, tls://, sctp:// for IPFIX; may be given several times (default "+strings.Join(defaults.Listen, ", ")+")", func(text string) error {
+		if _, err := collect.ParseListen(text); err != nil {
 			return err
 		}
 		listen = append(listen, text)
@@ -220,18 +220,19 @@ func samplingRules(rules []config.Sampling) []collect.SamplingRule {
 
 // greet tells where to point exporters, where the console is, where data go.
 func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr) {
-	var everywhere, elsewhere []string
+	var ports, elsewhere []string
 	for _, text := range listening {
-		address, err := netip.ParseAddrPort(strings.TrimPrefix(text, "udp://"))
+		scheme, host, _ := strings.Cut(text, "://")
+		address, err := netip.ParseAddrPort(host)
 		if err == nil && address.Addr().IsUnspecified() {
-			everywhere = append(everywhere, strconv.Itoa(int(address.Port())))
+			ports = append(ports, strings.ToUpper(scheme)+" "+strconv.Itoa(int(address.Port())))
 		} else {
 			elsewhere = append(elsewhere, text)
 		}
 	}
 	fmt.Fprintf(w, "Minamo %s\n\n", version)
-	if everywhere != nil {
-		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to UDP port %s of this machine", strings.Join(everywhere, ", "))
+	if ports != nil {
+		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s of this machine", strings.Join(ports, ", "))
 		if addresses := ownAddresses(); addresses != nil {
 			fmt.Fprintf(w, " (%s)", strings.Join(addresses, ", "))
 		}
