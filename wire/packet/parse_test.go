@@ -212,12 +212,18 @@ func FuzzLocate(f *testing.F) {
 
 func TestCutAnywhere(t *testing.T) {
 	b := flow.NewBatch(2)
-	seeds(func(link Link, p []byte) {
+	everywhere := func(link Link, p []byte) {
 		for cut := range len(p) + 1 {
 			checkCut(t, b, link, p, cut, all)
 			checkCut(t, b, link, p, cut, 0)
 		}
-	})
+	}
+	seeds(everywhere)
+	for link, packets := range Matrix() {
+		for n := 0; n < len(packets); n += 17 {
+			everywhere(link, packets[n].Packet)
+		}
+	}
 }
 
 // TestTimeIsLinear parses 64 KiB that make each loop as long as it can be: a
