@@ -135,6 +135,9 @@ var disagreements = []disagreement{
 		bytes: "sets 1025 and 2049: fields 32 and 139", right: "we", why: "these templates have icmpTypeCode and no port; nfdump shows one as the other"},
 
 	// The rest.
+	{oracle: "logstash", fixture: "logstash/Netflow-9-Fortigate-FortiOS-54x-appid", value: "application_id",
+		bytes: "field 95 of length 9: 14 00 00 30 44 00 00 8F 34", right: "we",
+		why: "RFC 6759 §4.1: engine 20, then the enterprise's number, then the selector; logstash reads the first four bytes"},
 	{oracle: "nfdump", fixture: "NetGauze/inline/ipfix-subregs_rs", value: "forwarding_status",
 		bytes: "field 89 of length 4: 00 00 00 86", right: "we", why: "IANA: forwardingStatus is unsigned32 with the status in the low byte (RFC 7270 §4.12 has it in one); nfdump takes the first byte, tshark the last"},
 	{oracle: "nfdump", fixture: "logstash/IPFIX-YAF-basic-with-applabel", value: "tos",

@@ -225,6 +225,10 @@ func (h *header) flow(list []node, reverse bool) record {
 				labels++
 			case field == "appl_id.classification_engine_id":
 				engine = text
+			case field == "appl_id.selector_id" && engine == "20": // nine bytes: the engine goes without saying
+				if b, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil {
+					r[name(flow.ApplicationID)] = number(b)
+				}
 			case field == "appl_id.selector_id":
 				r[name(flow.ApplicationID)] = application(engine, text)
 			}
