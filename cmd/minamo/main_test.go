@@ -91,7 +91,7 @@ func TestServeRefusesWhatCannotBe(t *testing.T) {
 		status int
 		want   string
 	}{
-		"scheme":      {[]string{"--listen", "tcp://:2055"}, 2, "udp://"},
+		"scheme":      {[]string{"--listen", "dtls://:2055"}, 2, "tls://"},
 		"http":        {[]string{"--http", "nowhere"}, 2, "HOST:PORT"},
 		"level":       {[]string{"--log-level", "loud"}, 2, "debug, info"},
 		"two wrong":   {[]string{"--http", "nowhere", "--listen", "udp://:0", "--log-level", "loud"}, 2, "minamo serve: --http: expected HOST:PORT, such as 127.0.0.1:8080, found \"nowhere\"\nminamo serve: --log-level: "},
