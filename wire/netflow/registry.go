@@ -65,6 +65,39 @@ var typeNames = [numTypes]string{
 // String is the type's name in the registry.
 func (t DataType) String() string { return nameOf(typeNames[:], uint8(t)) }
 
+// lengths of values in bytes (RFC 7011 §6.1); 0 for the types that have none
+// of their own.
+var lengths = [numTypes]uint16{
+	TypeUnsigned8: 1, TypeUnsigned16: 2, TypeUnsigned32: 4, TypeUnsigned64: 8, TypeUnsigned256: 32,
+	TypeSigned8: 1, TypeSigned16: 2, TypeSigned32: 4, TypeSigned64: 8, TypeFloat32: 4, TypeFloat64: 8,
+	TypeBoolean: 1, TypeMacAddress: 6, TypeIpv4Address: 4, TypeIpv6Address: 16,
+	TypeDateTimeSeconds: 4, TypeDateTimeMilliseconds: 8, TypeDateTimeMicroseconds: 8, TypeDateTimeNanoseconds: 8,
+}
+
+// Length is how long a value of the type is in bytes, unless it is exported
+// with fewer; 0 for strings and other types of any length.
+func (t DataType) Length() uint16 {
+	if t < numTypes {
+		return lengths[t]
+	}
+	return 0
+}
+
+// Fits tells whether a template may give a value of the type this length:
+// numbers may be exported with fewer bytes (RFC 7011 §6.2).
+func (t DataType) Fits(length uint16) bool {
+	full := t.Length()
+	switch {
+	case full == 0:
+		return true
+	case t >= TypeUnsigned8 && t <= TypeSigned64, t == TypeUnsigned256:
+		return length > 0 && length <= full
+	case t == TypeFloat64:
+		return length == full || length == 4
+	}
+	return length == full
+}
+
 // Semantics says what may be done with an element's values (RFC 7012 §3.2).
 type Semantics uint8
 

@@ -234,3 +234,34 @@ func TestElementsAreRegistered(t *testing.T) {
 		}
 	}
 }
+
+func TestFits(t *testing.T) {
+	for _, c := range []struct {
+		of      DataType
+		fit     []uint16
+		misfits []uint16
+	}{
+		{TypeUnsigned64, []uint16{8, 5, 4, 1}, []uint16{0, 9, variable}},
+		{TypeSigned16, []uint16{2, 1}, []uint16{0, 3}},
+		{TypeUnsigned256, []uint16{32, 8}, []uint16{33}},
+		{TypeFloat64, []uint16{8, 4}, []uint16{2, 7, 9}},
+		{TypeFloat32, []uint16{4}, []uint16{2, 8}},
+		{TypeIpv4Address, []uint16{4}, []uint16{3, 16, variable}},
+		{TypeMacAddress, []uint16{6}, []uint16{8}},
+		{TypeDateTimeMilliseconds, []uint16{8}, []uint16{4}},
+		{TypeString, []uint16{0, 1, 400, variable}, nil},
+		{TypeBasicList, []uint16{variable}, nil},
+		{numTypes, []uint16{1, 2, 3}, nil}, // a type of tomorrow
+	} {
+		for _, length := range c.fit {
+			if !c.of.Fits(length) {
+				t.Errorf("%v does not fit %d bytes", c.of, length)
+			}
+		}
+		for _, length := range c.misfits {
+			if c.of.Fits(length) {
+				t.Errorf("%v fits %d bytes", c.of, length)
+			}
+		}
+	}
+}
