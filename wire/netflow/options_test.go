@@ -176,7 +176,7 @@ func TestOptionsBesideTshark(t *testing.T) {
 			if len(theirs) == 0 {
 				return
 			}
-			ours := recordedOptions(t, c.Pcap)
+			_, ours := recorded(t, c.Pcap)
 			if len(ours) != len(theirs) {
 				t.Skipf("%d records, tshark has %d", len(ours), len(theirs)) // how many there are is not this test's matter
 			}
@@ -259,8 +259,9 @@ func view(r OptionRecord, field string) (string, bool) {
 	return "", false
 }
 
-// recordedOptions are the options records of a capture. Their values are copies.
-func recordedOptions(t *testing.T, file string) (list []OptionRecord) {
+// recorded decodes a capture and returns the session after it, and the options
+// records, whose values are copies.
+func recorded(t *testing.T, file string) (s *Session, list []OptionRecord) {
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -271,11 +272,11 @@ func recordedOptions(t *testing.T, file string) (list []OptionRecord) {
 		t.Fatal(err)
 	}
 	datagrams := pcap.NewUDPReader(r)
-	s := NewSession(Limits{})
+	s = NewSession(Limits{})
 	for {
 		var d pcap.Datagram
 		if err := datagrams.Next(&d); errors.Is(err, io.EOF) {
-			return list
+			return s, list
 		} else if err != nil {
 			t.Fatal(err)
 		}

@@ -2,12 +2,16 @@ package netflow
 
 import (
 	"encoding/csv"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/fixtures"
 )
 
 // TestRegistryIsGenerated holds the table to the lists it is made from.
@@ -263,5 +267,38 @@ func TestFits(t *testing.T) {
 				t.Errorf("%v fits %d bytes", c.of, length)
 			}
 		}
+	}
+}
+
+// TestTypesFitRecordings holds the registry's types to what devices send: the
+// length that each recorded template gives to each element.
+func TestTypesFitRecordings(t *testing.T) {
+	odd := map[string]bool{
+		"samplerId(48) of 2 bytes":    true, // Cisco ASR 9000
+		"samplerId(48) of 4 bytes":    true, // Cisco IOS, IOS-XR
+		"ipv4RouterSc(43) of 2 bytes": true, // H3C
+	}
+	fields := 0
+	for _, c := range fixtures.Cases(t, "nfv9", "ipfix") {
+		if c.Pcap == "" || strings.Contains(c.Name, "bad-length") {
+			continue
+		}
+		s, _ := recorded(t, c.Pcap)
+		for _, template := range s.Templates() {
+			for i, f := range template.Fields {
+				e, ok := s.Lookup(f.Enterprise, f.Element)
+				if !ok || i < int(template.Scopes) && template.Version == flow.NetFlow9 {
+					continue
+				}
+				fields++
+				if !e.Type.Fits(f.Length) && !odd[fmt.Sprintf("%v of %d bytes", e, f.Length)] {
+					t.Errorf("%s: template %d has %v of %d bytes, which is %v", c.Name, template.ID, e, f.Length, e.Type)
+				}
+			}
+		}
+	}
+	t.Logf("%d fields of templates", fields)
+	if fields < 3000 {
+		t.Errorf("only %d fields were looked at", fields)
 	}
 }
