@@ -61,8 +61,10 @@ type exporter struct {
 	domains   map[domainKey]*domain
 	malformed uint64 // datagrams that could not be used at all
 	problems  map[string]uint64
-	lastSeen  int64 // ms
-	evicted   bool  // forgotten: nothing new may be kept here
+	names     names
+	counters  map[uint32]InterfaceCounters // by ifIndex: the last of each
+	lastSeen  int64                        // ms
+	evicted   bool                         // forgotten: nothing new may be kept here
 }
 
 // Session is what lives and dies with a transport session (RFC 7011 §8.1):
@@ -88,8 +90,11 @@ type domain struct {
 	loss             loss // of all sessions
 	samplers         samplers
 	sources          sources // sFlow
-	clockOffset      int64   // ms, exporter minus collector, of the last datagram; sFlow has no clock
-	lastSeen         int64   // ms
+	discards         uint64  // sFlow discard notifications
+	counterSamples   uint64  // sFlow
+	statistics       statistics
+	clockOffset      int64 // ms, exporter minus collector, of the last datagram; sFlow has no clock
+	lastSeen         int64 // ms
 }
 
 // NewExporters returns an empty set.
@@ -203,6 +208,8 @@ func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
 			e.news.Store(true)
 			e.log.Info("exporter announces sampling", "exporter", x.addr, "domain", m.Domain, "rates", d.samplers.String())
 		}
+		e.name(x, o)
+		d.statistics.learn(o, received)
 	}
 	e.finish(b, m.First, m.First+m.Flows, x, d)
 	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
@@ -245,6 +252,11 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
 	e.session(x).follow(d, domainKey{m.Protocol, m.SubAgent}, m.Sequence, 1, true)
+	d.discards += uint64(len(m.Discards))
+	d.counterSamples += uint64(m.CounterSamples)
+	if m.CounterSamples > 0 {
+		e.counters(x, &m.Counters, received)
+	}
 	for _, sample := range m.Samples {
 		if err := d.sources.follow(sample); err != nil {
 			x.count("sampling_mismatch", 1)

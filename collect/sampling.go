@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"net/netip"
@@ -44,8 +43,11 @@ type samplers struct {
 // announcement is one rate and what it applies to.
 type announcement struct {
 	Scope samplingScope `json:"scope"`
-	ID    uint64        `json:"id,omitempty"` // sampler or ifIndex, by scope
+	ID    uint64        `json:"id,omitempty"` // sampler, ifIndex or line card, by scope
 	Rate  uint32        `json:"rate"`
+
+	Name      string `json:"name,omitempty"` // the sampler's
+	Algorithm string `json:"algorithm,omitempty"`
 }
 
 type samplingScope string
@@ -54,96 +56,47 @@ const (
 	scopeDomain    samplingScope = "domain"
 	scopeSampler   samplingScope = "sampler"
 	scopeInterface samplingScope = "interface"
+	scopeLineCard  samplingScope = "line card"
 )
 
-// Elements of options data that concern sampling.
-const (
-	ieIngressInterface              = 10
-	ieEgressInterface               = 14
-	ieSamplingInterval              = 34
-	ieSamplerID                     = 48
-	ieSamplerRandomInterval         = 50
-	ieSelectorID                    = 302
-	ieSamplingPacketInterval        = 305
-	ieSamplingPacketSpace           = 306
-	ieSamplingSize                  = 309
-	ieSamplingPopulation            = 310
-	ieSamplingProbability           = 311
-	scopeTypeInterface       uint16 = 2 // of NetFlow v9 (RFC 3954 §6.1)
-)
-
-// announcedRate reads the rate out of an options record, in any of the
-// dialects; ok is false where the record does not speak of sampling.
-func announcedRate(o netflow.OptionRecord) (rate float64, ok bool) {
-	if interval, ok := o.Uint(ieSamplingPacketInterval); ok {
-		space, _ := o.Uint(ieSamplingPacketSpace)
-		if interval == 0 {
-			return 0, true
-		}
-		return float64(interval+space) / float64(interval), true
-	}
-	if size, ok := o.Uint(ieSamplingSize); ok {
-		if population, ok := o.Uint(ieSamplingPopulation); ok {
-			if size == 0 {
-				return 0, true
-			}
-			return float64(population) / float64(size), true
-		}
-	}
-	for _, f := range o.Fields {
-		if f.Enterprise != 0 || f.Element != ieSamplingProbability {
-			continue
-		}
-		var p float64
-		switch len(f.Value) {
-		case 8:
-			p = math.Float64frombits(binary.BigEndian.Uint64(f.Value))
-		case 4:
-			p = float64(math.Float32frombits(binary.BigEndian.Uint32(f.Value)))
-		}
-		if !(p > 0 && p <= 1) {
-			return 0, true
-		}
-		return 1 / p, true
-	}
-	if interval, ok := o.Uint(ieSamplerRandomInterval); ok {
-		return float64(interval), true
-	}
-	if interval, ok := o.Uint(ieSamplingInterval); ok {
-		return float64(interval), true
-	}
-	return 0, false
+var samplingScopes = [...]samplingScope{
+	netflow.SamplingOfDomain:    scopeDomain,
+	netflow.SamplingOfSampler:   scopeSampler,
+	netflow.SamplingOfInterface: scopeInterface,
 }
+
+// Line cards, by NetFlow v9's scope (RFC 3954 §6.1) and by lineCardId. No
+// column tells a flow's: cards of different rates leave it open.
+const (
+	scopeTypeLineCard = 3
+	ieLineCardID      = 141
+)
 
 // learn takes the sampling rate out of an options record. learnt tells that
 // it was news; the error that a rate was announced which cannot be.
 func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
-	rate, ok := announcedRate(o)
+	told, ok := o.Sampling()
 	if !ok {
 		return false, nil
 	}
-	a := announcement{Scope: scopeDomain}
-	for _, f := range o.Fields {
-		id, ok := f.Uint()
-		switch {
-		case !ok:
-		case f.Enterprise == 0 && (f.Element == ieSamplerID || f.Element == ieSelectorID):
-			a.Scope, a.ID = scopeSampler, id
-		case a.Scope == scopeSampler:
-			// The sampler is the narrower scope: an interface beside it only says where it runs.
-		case f.Enterprise == 0 && (f.Element == ieIngressInterface || f.Element == ieEgressInterface),
-			f.Enterprise == netflow.ScopeV9 && f.Element == scopeTypeInterface:
-			a.Scope, a.ID = scopeInterface, id
+	a := announcement{Scope: samplingScopes[told.Scope], ID: told.ID, Name: told.Name, Algorithm: told.Algorithm}
+	if a.Scope == scopeDomain {
+		card, ok := o.Find(netflow.ScopeV9, scopeTypeLineCard)
+		if !ok {
+			card, ok = o.Find(0, ieLineCardID)
+		}
+		if id, number := card.Uint(); ok && number && card.Scope {
+			a.Scope, a.ID = scopeLineCard, id
 		}
 	}
 	// Rates are whole numbers on every device; a ratio such as 3 in 10 is rounded.
-	a.Rate = uint32(math.Round(min(rate, math.MaxUint32)))
+	a.Rate = uint32(math.Round(min(told.Rate, math.MaxUint32)))
 	if a.Rate == 0 || a.Rate > maxRate {
-		return false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", rate, a, maxRate)
+		return false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", told.Rate, a, maxRate)
 	}
 	for i := range s.announced {
 		if known := &s.announced[i]; known.Scope == a.Scope && known.ID == a.ID {
-			learnt, known.Rate = known.Rate != a.Rate, a.Rate
+			learnt, *known = *known != a, a
 			return learnt, nil
 		}
 	}
@@ -241,7 +194,7 @@ func (a announcement) String() string {
 	if a.Scope == scopeDomain {
 		return fmt.Sprintf("1:%d", a.Rate)
 	}
-	return fmt.Sprintf("1:%d for %s %d", a.Rate, a.Scope, a.ID)
+	return strings.TrimSpace(fmt.Sprintf("1:%d for %s %d %s", a.Rate, a.Scope, a.ID, a.Name))
 }
 
 func (s *samplers) String() string {

@@ -28,6 +28,10 @@ type exporterState struct {
 	LastSeen  int64              `json:"last_seen"` // ms
 	Templates []netflow.Template `json:"templates,omitempty"`
 	Sampling  []samplingState    `json:"sampling,omitempty"`
+
+	Interfaces   []netflow.InterfaceName `json:"interfaces,omitempty"`
+	VRFs         []netflow.VRFName       `json:"vrfs,omitempty"`
+	Applications []netflow.Application   `json:"applications,omitempty"`
 }
 
 type samplingState struct {
@@ -50,8 +54,9 @@ func (e *Exporters) save(path string) error {
 				kept.Sampling = append(kept.Sampling, samplingState{key.protocol, key.id, append([]announcement(nil), d.samplers.announced...)})
 			}
 		}
+		kept.Interfaces, kept.VRFs, kept.Applications = x.names.interfaces.list(), x.names.vrfs.list(), x.names.applications.list()
 		x.mu.Unlock()
-		if len(kept.Templates)+len(kept.Sampling) > 0 {
+		if len(kept.Templates)+len(kept.Sampling)+len(kept.Interfaces)+len(kept.VRFs)+len(kept.Applications) > 0 {
 			s.Exporters = append(s.Exporters, kept)
 		}
 	}
@@ -89,6 +94,15 @@ func (e *Exporters) load(path string) error {
 		e.session(x).netflow.Restore(kept.Templates)
 		for _, r := range kept.Sampling {
 			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
+		}
+		for _, n := range kept.Interfaces {
+			x.names.interfaces.set(uint64(n.Index), n)
+		}
+		for _, n := range kept.VRFs {
+			x.names.vrfs.set(uint64(n.ID), n)
+		}
+		for _, n := range kept.Applications {
+			x.names.applications.set(n.ID, n)
 		}
 		e.mu.Lock()
 		e.byAddr[x.addr] = x

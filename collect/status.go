@@ -35,15 +35,19 @@ type DomainStatus struct {
 	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
 	ClockOffsetMS  int64            `json:"clock_offset_ms" doc:"The exporter's clock minus ours, by its last datagram; 0 for sFlow, which has none"`
 	Sampling       []SamplingStatus `json:"sampling" doc:"Rates announced in options data"`
+	Discards       uint64           `json:"discards" doc:"sFlow discard notifications: packets that the device tells it discarded"`
+	CounterSamples uint64           `json:"counter_samples" doc:"sFlow counter samples"`
 	LastSeen       time.Time        `json:"last_seen"`
 	exportProtocol uint8
 }
 
 // SamplingStatus is one announced sampling rate.
 type SamplingStatus struct {
-	Scope string `json:"scope" doc:"domain, sampler or interface"`
-	ID    uint64 `json:"id,omitempty" doc:"The sampler's id or the ifIndex"`
-	Rate  uint32 `json:"rate"`
+	Scope     string `json:"scope" doc:"domain, sampler, interface or line card"`
+	ID        uint64 `json:"id,omitempty" doc:"The sampler's id, the ifIndex or the line card"`
+	Rate      uint32 `json:"rate"`
+	Name      string `json:"name,omitempty" doc:"The sampler's name"`
+	Algorithm string `json:"algorithm,omitempty" doc:"How packets are chosen: deterministic, random, count-based and others"`
 }
 
 // all lists the exporters in the order of their addresses.
@@ -91,10 +95,12 @@ func (x *exporter) status() ExporterStatus {
 			Restarts:       d.loss.restarts,
 			ClockOffsetMS:  d.clockOffset,
 			Sampling:       []SamplingStatus{},
+			Discards:       d.discards,
+			CounterSamples: d.counterSamples,
 			LastSeen:       time.UnixMilli(d.lastSeen).UTC(),
 		}
 		for _, a := range d.samplers.announced {
-			status.Sampling = append(status.Sampling, SamplingStatus{string(a.Scope), a.ID, a.Rate})
+			status.Sampling = append(status.Sampling, SamplingStatus{string(a.Scope), a.ID, a.Rate, a.Name, a.Algorithm})
 		}
 		s.Domains = append(s.Domains, status)
 	}
@@ -173,6 +179,8 @@ var (
 	descSocketDatagrams = prometheus.NewDesc("minamo_socket_datagrams_total", "Datagrams received, by listen address.", []string{"listen"}, nil)
 	descSocketBytes     = prometheus.NewDesc("minamo_socket_bytes_total", "Bytes of UDP payload received, by listen address.", []string{"listen"}, nil)
 	descSocketDrops     = prometheus.NewDesc("minamo_socket_drops_total", "Datagrams dropped by the kernel because the receive buffer was full.", []string{"listen"}, nil)
+	descDiscards        = prometheus.NewDesc("minamo_exporter_discards_total", "sFlow discard notifications.", []string{"exporter", "protocol", "domain"}, nil)
+	descCounterSamples  = prometheus.NewDesc("minamo_exporter_counter_samples_total", "sFlow counter samples.", []string{"exporter", "protocol", "domain"}, nil)
 	descOpen            = prometheus.NewDesc("minamo_connections", "Connections of exporters open now, by listen address.", []string{"listen"}, nil)
 	descAccepted        = prometheus.NewDesc("minamo_connections_accepted_total", "Connections of exporters so far.", []string{"listen"}, nil)
 	descEnded           = prometheus.NewDesc("minamo_connections_ended_total", "Connections that ended, by reason.", []string{"listen", "reason"}, nil)
@@ -198,7 +206,7 @@ var (
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops,
 		descOpen, descAccepted, descEnded, descMessages, descMessageBytes, descRejected, descDatagrams,
-		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descTemplates, descMalformed, descProblems,
+		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descDiscards, descCounterSamples, descTemplates, descMalformed, descProblems,
 		descExporters, descEvicted, descSinkErrors} {
 		descs <- d
 	}
@@ -245,6 +253,10 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 			counter(descSamples, d.MissingSamples, labels...)
 			counter(descReordered, d.Reordered, labels...)
 			counter(descRestarts, d.Restarts, labels...)
+			if d.exportProtocol >= flow.SFlow2 {
+				counter(descDiscards, d.Discards, labels...)
+				counter(descCounterSamples, d.CounterSamples, labels...)
+			}
 			gauge(descClock, float64(d.ClockOffsetMS)/1000, labels...)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 func (s *Server) register(api huma.API) {
 	get(api, "status", "/api/status", "What is received and stored now", s.status)
 	get(api, "exporters", "/api/exporters", "Who exports, how well, and how sampled", s.exporters)
+	get(api, "exporter", "/api/exporters/{exporter}", "What one exporter told of itself: names, counters, statistics", s.exporter)
 	get(api, "top", "/api/top", "Totals by any dimensions, the greatest first", s.top)
 	get(api, "series", "/api/series", "The same over time, as rates", s.series)
 	get(api, "flows", "/api/flows", "Single flow records", s.flows)
@@ -119,6 +120,9 @@ var problemHelp = map[string]string{
 	"template_refused":    "An exporter sent templates beyond the bounds of what is remembered; their data is lost.",
 	"set_remainder":       "Bytes are left behind the records of a set: the exporter's template and data may not agree.",
 	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
+	"names_refused":       "An exporter names more interfaces, routing tables or applications than are kept of one.",
+	"samples_over_limit":  "sFlow datagrams hold more samples than collect.limits.samples: the rest of each was left.",
+	"domains_forgotten":   "An exporter has more observation domains than collect.limits.domains: those silent the longest were forgotten.",
 	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
 }
 
@@ -177,4 +181,18 @@ func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error)
 	out := &exportersOutput{}
 	out.Body.Exporters = s.Collector.Exporters.Status()
 	return out, nil
+}
+
+type exporterInput struct {
+	Exporter string `path:"exporter" doc:"Its address"`
+}
+
+type exporterOutput struct{ Body collect.ExporterDetails }
+
+func (s *Server) exporter(_ context.Context, in *exporterInput) (*exporterOutput, error) {
+	details, ok := s.Collector.Exporters.Details(in.Exporter)
+	if !ok {
+		return nil, huma.Error404NotFound("no exporter " + in.Exporter + " is known; /api/exporters lists them")
+	}
+	return &exporterOutput{details}, nil
 }

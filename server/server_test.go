@@ -20,6 +20,7 @@ import (
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
+	"github.com/minamo-flow/minamo/wire/sflow"
 )
 
 // site is a server over a store that holds three flows of the last minutes.
@@ -285,4 +286,25 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("%q was accepted as %v", text, got)
 		}
 	}
+}
+
+func TestExporterDetails(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	collector := collect.New(collect.Config{}, nil, log)
+	s := New(Config{Version: "test"}, Deps{Collector: collector, Metrics: prometheus.NewRegistry(), Log: log})
+	web := httptest.NewServer(s.handler)
+	defer web.Close()
+	e := sflow.Encoder{Agent: flow.AddrFrom(netip.MustParseAddr("2001:db8::7"))}
+	c := sflow.InterfaceCounters{IfIndex: 3, InOctets: 77}
+	c.Source.Index = 3
+	if err := e.AppendCounters(&c, "eth0"); err != nil {
+		t.Fatal(err)
+	}
+	collector.Exporters.Decode(e.Datagram(1), netip.MustParseAddr("192.0.2.1"), time.Now().UnixMilli(), flow.NewBatch(1))
+	var d collect.ExporterDetails
+	fetch(t, web, "/api/exporters/2001:db8::7", 200, &d)
+	if len(d.Interfaces) != 1 || d.Interfaces[0].Name != "eth0" || d.Interfaces[0].Counters.InBytes != 77 || len(d.Domains) != 1 {
+		t.Errorf("%+v", d)
+	}
+	fetch(t, web, "/api/exporters/192.0.2.9", 404, nil)
 }
