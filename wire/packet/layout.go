@@ -1,12 +1,15 @@
 // Package packet reads the headers of a captured or sampled packet.
 //
 // Locate walks the headers once and tells where they lie; Parse does that and
-// copies what they say into the columns of a flow record. sFlow's raw headers
-// go through Parse; capture files (wire/pcap) use Locate to find UDP.
+// copies what they say into the columns of a flow record. A Parser also takes
+// packets out of tunnels, and copies bits of them into columns of the
+// operator's own. sFlow's raw headers and IPFIX's packet sections go through a
+// Parser; capture files (wire/pcap) use Locate to find UDP.
 //
 // Headers may be cut off anywhere: what is there is given, what is missing is
 // absent. Nothing here panics, allocates or takes more than time linear in the
-// length of the header, whatever the bytes are. Tunnels are not entered.
+// length of the header, whatever the bytes are. What lies behind the end of an
+// IP packet is padding and never read.
 package packet
 
 import "encoding/binary"
@@ -167,8 +170,13 @@ func be32(p []byte, at int) uint32 { return binary.BigEndian.Uint32(p[at:]) }
 // ethernet reads a frame without preamble and check sequence.
 func (l *Layout) ethernet(p []byte, at int) {
 	l.Frame = at
+	if at+14 <= len(p) {
+		l.HasMAC = true
+		l.behind(p, be16(p, at+12), at+14)
+		return
+	}
 	l.HasMAC = at+12 <= len(p)
-	l.etherType(p, at+12)
+	l.Network = len(p)
 }
 
 // etherType continues behind the EtherType at offset at.
@@ -323,20 +331,32 @@ func (l *Layout) ip4(p []byte, at int) {
 	h := p[at:]
 	l.end = len(p)
 	header := int(h[0]&15) * 4
+	if len(h) < 20 {
+		l.ip4Truncated(h)
+		return
+	}
+	l.Length = int(be16(h, 2))
+	if l.Length >= header {
+		l.end = min(l.end, at+l.Length) // behind it lies padding
+	}
+	if word := be16(h, 6); word&0x3fff != 0 {
+		l.fragment(word&0x1fff, word&0x2000 != 0)
+	}
+	l.HasProtocol, l.Protocol = true, h[9]
+	if header >= 20 && len(h) >= header {
+		l.Payload = at + header
+	}
+}
+
+func (l *Layout) ip4Truncated(h []byte) {
 	if len(h) >= 4 {
 		l.Length = int(be16(h, 2))
-		if l.Length >= header {
-			l.end = min(l.end, at+l.Length) // behind it lies padding
-		}
 	}
 	if len(h) >= 8 {
 		l.fragment(be16(h, 6)&0x1fff, h[6]&0x20 != 0)
 	}
 	if len(h) >= 10 {
 		l.HasProtocol, l.Protocol = true, h[9]
-	}
-	if header >= 20 && len(h) >= header {
-		l.Payload = at + header
 	}
 }
 

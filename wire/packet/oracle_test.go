@@ -19,8 +19,8 @@ import (
 // that has it, the outermost first.
 var tsharkFields = []string{"frame.protocols",
 	"eth.src", "eth.dst", "eth.type", "vlan.id", "vlan.etype", "ieee8021ad.id", "sll.etype", "mpls.label", "mpls.bottom",
-	"ip.src", "ip.dst", "ip.dsfield", "ip.ttl", "ip.frag_offset",
-	"ipv6.src", "ipv6.dst", "ipv6.tclass", "ipv6.hlim", "ipv6.flow", "ipv6.fraghdr.offset", "ipv6.routing.srh.addr",
+	"ip.src", "ip.dst", "ip.dsfield", "ip.ttl", "ip.frag_offset", "ip.id",
+	"ipv6.src", "ipv6.dst", "ipv6.tclass", "ipv6.hlim", "ipv6.flow", "ipv6.fraghdr.offset", "ipv6.fraghdr.ident", "ipv6.routing.srh.addr",
 	"tcp.srcport", "tcp.dstport", "tcp.flags", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport", "dccp.srcport", "dccp.dstport",
 	"icmp.type", "icmp.code", "icmpv6.type", "icmpv6.code",
 	"gre.flags.key", "gre.key", "erspan.spanid", "vxlan.vni", "geneve.vni", "gtp.teid"}
@@ -187,15 +187,17 @@ func ourColumns(row map[string][]string) map[string]string {
 			delete(want, "next_id")
 			delete(want, "flow_label")
 			delete(want, "fragment_offset")
+			delete(want, "fragment_id")
 			want["version"] = name
 			want["src_addr"], want["dst_addr"] = take(name+".src"), take(name+".dst")
 			if name == "ip" {
-				want["tos"], want["ttl"], want["fragment_offset"] = take("ip.dsfield"), take("ip.ttl"), take("ip.frag_offset")
+				want["tos"], want["ttl"] = take("ip.dsfield"), take("ip.ttl")
+				want["fragment_offset"], want["fragment_id"] = take("ip.frag_offset"), take("ip.id")
 			} else {
 				want["tos"], want["ttl"], want["flow_label"] = take("ipv6.tclass"), take("ipv6.hlim"), take("ipv6.flow")
 			}
 		case "ipv6.fraghdr":
-			want["fragment_offset"] = take("ipv6.fraghdr.offset")
+			want["fragment_offset"], want["fragment_id"] = take("ipv6.fraghdr.offset"), take("ipv6.fraghdr.ident")
 		}
 	}
 
@@ -255,7 +257,7 @@ func TestAgreesWithTshark(t *testing.T) {
 			want := ourColumns(row)
 			wrong := ""
 			for c := range flow.Columns() {
-				if c == flow.FragmentID || c == flow.EtherType && !strings.Contains(row["frame.protocols"][0], "ethertype") {
+				if c == flow.EtherType && !strings.Contains(row["frame.protocols"][0], "ethertype") {
 					continue
 				}
 				v, known := want[c.String()]

@@ -8,31 +8,42 @@ import (
 
 // The columns that come together.
 var (
-	macColumns  = flow.MaskOf(flow.SrcMAC, flow.DstMAC)
-	ip4Columns  = flow.MaskOf(flow.SrcAddr, flow.DstAddr, flow.Protocol, flow.TOS, flow.TTL, flow.FragmentID, flow.FragmentOffset)
-	ip6Columns  = flow.MaskOf(flow.SrcAddr, flow.DstAddr, flow.TOS, flow.TTL, flow.FlowLabel)
-	fragColumns = flow.MaskOf(flow.FragmentID, flow.FragmentOffset)
-	portColumns = flow.MaskOf(flow.SrcPort, flow.DstPort)
-	tcpColumns  = flow.MaskOf(flow.SrcPort, flow.DstPort, flow.TCPFlags)
-	icmpColumns = flow.MaskOf(flow.ICMPType, flow.ICMPCode)
+	macColumns    = flow.MaskOf(flow.SrcMAC, flow.DstMAC)
+	ip4Columns    = flow.MaskOf(flow.SrcAddr, flow.DstAddr, flow.Protocol, flow.TOS, flow.TTL, flow.FragmentID, flow.FragmentOffset)
+	ip6Columns    = flow.MaskOf(flow.SrcAddr, flow.DstAddr, flow.TOS, flow.TTL, flow.FlowLabel)
+	fragColumns   = flow.MaskOf(flow.FragmentID, flow.FragmentOffset)
+	portColumns   = flow.MaskOf(flow.SrcPort, flow.DstPort)
+	tcpColumns    = flow.MaskOf(flow.SrcPort, flow.DstPort, flow.TCPFlags)
+	tunnelColumns = flow.MaskOf(flow.Tunnel, flow.TunnelSrcAddr, flow.TunnelDstAddr)
+	icmpColumns   = flow.MaskOf(flow.ICMPType, flow.ICMPCode)
 )
 
 // Parse finds the headers of the packet p and sets the columns they hold in
 // row i of b: addresses, protocol, ports, TCP flags, ICMP type and code, ToS,
-// TTL, fragment, flow label, EtherType, MAC addresses, VLAN, MPLS labels. It
+// TTL, fragment, flow label, EtherType, MAC addresses, VLANs, MPLS labels. It
 // does not set packets and bytes; the Layout's Length is what an IP packet
 // counts for.
 //
-// src_vlan is the outermost tag's: the one the device's own interface carries.
-// The priority tag, VLAN 0, is no VLAN and stays absent. The ports of a
-// fragment are in its first one only.
+//   - src_vlan is the outermost tag's: the one the device's own interface
+//     carries. customer_vlan is the tag behind it. The priority tag, VLAN 0,
+//     is no VLAN and stays absent.
+//   - An Ethernet pseudowire is looked through where its frame is IP: the IP
+//     columns are its own, and its tag is the customer's. MAC addresses,
+//     EtherType and src_vlan stay those of the frame that came in, if there
+//     is one.
+//   - IPv6 extension headers, AH among them, are skipped; protocol is what
+//     follows. IPv4 knows no extension headers: AH is its protocol.
+//   - The ports of a fragment are in its first one only.
+//   - tcp_flags are the twelve bits behind the data offset, as tcpControlBits
+//     (RFC 9565). IGMP's type is none of ICMP's and has no column.
 func Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
 	l.locate(link, p)
 	l.columns(b, i, p)
 	return l
 }
 
-// Parse is the function Parse, with the parser's tunnels and extracts.
+// Parse is the function Parse, with the parser's tunnels and extracts. The
+// Layout is that of the innermost packet, its Length that of the outermost.
 func (q *Parser) Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
 	l.locate(link, p)
 	if q != nil && q.Tunnels != 0 {
@@ -51,9 +62,9 @@ func (q *Parser) Parse(b *flow.Batch, i int, link Link, p []byte) (l Layout) {
 func (l *Layout) columns(b *flow.Batch, i int, p []byte) {
 	present := &b.Present[i]
 	if l.HasMAC {
-		addresses := p[l.Frame:]
-		b.U64(flow.DstMAC)[i] = mac(addresses)
-		b.U64(flow.SrcMAC)[i] = mac(addresses[6:])
+		addresses := p[l.Frame : l.Frame+12]
+		b.U64(flow.DstMAC)[i] = binary.BigEndian.Uint64(addresses) >> 16
+		b.U64(flow.SrcMAC)[i] = binary.BigEndian.Uint64(addresses[4:]) & (1<<48 - 1)
 		present.Or(macColumns)
 	}
 	if l.Tags > 0 {
@@ -101,8 +112,6 @@ func (l *Layout) columns(b *flow.Batch, i int, p []byte) {
 		parseTransport(b, i, l.Protocol, p[l.Payload:l.end])
 	}
 }
-
-func mac(p []byte) uint64 { return uint64(be32(p, 0))<<16 | uint64(be16(p, 4)) }
 
 func parse4(b *flow.Batch, i int, h []byte) {
 	if len(h) < 20 {
@@ -211,17 +220,17 @@ func parsePorts(b *flow.Batch, i int, h []byte) {
 
 // tunnelColumns tells of the tunnel that the packet was taken out of.
 func (l *Layout) tunnelColumns(b *flow.Batch, i int, p []byte) {
-	b.SetUint(flow.Tunnel, i, uint64(l.Tunnel))
+	b.U8(flow.Tunnel)[i] = l.Tunnel
 	if l.tunnelHasID {
-		b.SetUint(flow.TunnelID, i, uint64(l.tunnelID))
+		b.U32(flow.TunnelID)[i] = l.tunnelID
+		b.Present[i].Add(flow.TunnelID)
 	}
-	b.SetAddr(flow.TunnelSrcAddr, i, address(l.tunnelIP, p[l.tunnelSrc:]))
-	b.SetAddr(flow.TunnelDstAddr, i, address(l.tunnelIP, p[l.tunnelDst:]))
-}
-
-func address(version uint8, p []byte) flow.Addr {
-	if version == 4 {
-		return flow.AddrFrom4([4]byte(p))
+	src, dst := &b.Addr(flow.TunnelSrcAddr)[i], &b.Addr(flow.TunnelDstAddr)[i]
+	if l.tunnelIP == 4 {
+		mapped(src, be32(p, int(l.tunnelSrc)))
+		mapped(dst, be32(p, int(l.tunnelDst)))
+	} else {
+		*src, *dst = flow.Addr(p[l.tunnelSrc:]), flow.Addr(p[l.tunnelDst:])
 	}
-	return flow.Addr(p)
+	b.Present[i].Or(tunnelColumns)
 }

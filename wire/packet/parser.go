@@ -39,8 +39,10 @@ const (
 	TransportHeader             // behind the IP headers; a later fragment has none
 )
 
-// Extract copies bits of every packet into a column. A packet without the
-// header, or cut off before the last bit, leaves the column absent.
+// Extract copies bits of every packet into a column, of the innermost packet
+// if it came out of tunnels. A packet without the header, or that ends before
+// the last bit, leaves the column absent; so does a column of kind Text or
+// Address.
 type Extract struct {
 	Column flow.Column // of a numeric kind; more bits than it has saturate it
 	Base   Base
@@ -51,6 +53,24 @@ type Extract struct {
 // Parser reads packets as an operator wants them read. Its zero value, and
 // nil, is plain: no tunnels, no extracts. It is safe for concurrent use as
 // long as nobody changes it.
+//
+// A packet in a tunnel of the set is taken out of it, and so on inwards, up to
+// eight times. The row then tells of the innermost packet; MAC addresses,
+// VLANs and EtherType are those of its own frame, and those of the outer one
+// where the tunnel carries no frames; MPLS labels are the innermost ones.
+// tunnel, tunnel_id and the tunnel's two addresses tell of the innermost
+// tunnel: the one the packet came out of. A tunnel that is not in the set hides
+// those inside of it. One whose inside is cut off, or is neither IP nor
+// Ethernet, is not entered; neither is a later fragment.
+//
+//   - ipip is IPv4 in IPv4, and both in IPv6; 6in4 is IPv6 in IPv4.
+//   - gre is RFC 2784 with RFC 2890's key, which is the tunnel_id: 32 bits, of
+//     which NVGRE uses the upper 24. Its ERSPAN has the session as its id.
+//   - vxlan is told by the ports 4789 and 8472, and 4790 for VXLAN-GPE; geneve
+//     by 6081; gtp-u by 2152, of which only G-PDUs with IP are entered.
+//   - srv6 has a segment routing header around IP or Ethernet; the tunnel's
+//     end is the last segment. IP in IPv6 without that header may be SRv6 with
+//     a single segment: it is srv6 if ipip is not in the set.
 type Parser struct {
 	Tunnels  Tunnels
 	Extracts []Extract

@@ -193,6 +193,58 @@ func TestExtract(t *testing.T) {
 	}
 }
 
+// FuzzExtract compares with a twin that takes one bit after the other.
+func FuzzExtract(f *testing.F) {
+	f.Add([]byte{0x45, 0xb8, 0, 0x28, 0x12, 0x34, 0, 0, 0x40}, uint8(2), 4, 64)
+	f.Fuzz(func(t *testing.T, p []byte, at uint8, offset, length int) {
+		b := flow.NewBatch(1)
+		b.Extend(1)
+		l := Layout{Network: min(int(at), len(p))}
+		e := Extract{flow.SamplerID, NetworkHeader, offset, length}
+		e.extract(b, 0, &l, p)
+		header := p[l.Network:]
+		if offset < 0 || length < 1 || length > 64 || offset > 8*len(header) || offset+length > 8*len(header) {
+			if b.Present[0].Has(flow.SamplerID) {
+				t.Error("bits of a place that is not there")
+			}
+			return
+		}
+		var want uint64
+		for bit := offset; bit < offset+length; bit++ {
+			want = want<<1 | uint64(header[bit/8]>>(7-bit%8)&1)
+		}
+		if got := b.U64(flow.SamplerID)[0]; got != want {
+			t.Errorf("%d bits at %d of %x are %#x, want %#x", length, offset, header, got, want)
+		}
+	})
+}
+
+func BenchmarkTunnels(b *testing.B) {
+	q := Parser{Tunnels: all}
+	for _, c := range []struct {
+		name   string
+		packet []byte
+	}{
+		{"none", cases[0].packet},
+		{"IPIP", in4(ip4In, packet4)},
+		{"VXLAN", in4(UDP, udp(9999, portVXLAN, vxlanHeader(5001), ethernet(0x0800, packet4)))},
+		{"SRv6", in6(routing, segmentHeader(ip4In, 3, 2), packet4)},
+	} {
+		link := Raw
+		if c.name == "none" {
+			link = Ethernet
+		}
+		b.Run(c.name, func(b *testing.B) {
+			batch := flow.NewBatch(1)
+			batch.Extend(1)
+			b.ReportAllocs()
+			for b.Loop() {
+				q.Parse(batch, 0, link, c.packet)
+			}
+		})
+	}
+}
+
 func ExampleParser() {
 	q := Parser{
 		Tunnels:  TunnelsOf(flow.TunnelVXLAN),
