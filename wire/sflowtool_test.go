@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"math/bits"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -28,7 +29,6 @@ var sflowtoolNames = map[string]flow.Column{
 	"src_user": flow.SrcUser, "dest_user": flow.DstUser,
 	"discarded_egress_queue_id": flow.EgressQueue,
 	"tunnel_ipv4_in_srcIP":      flow.TunnelSrcAddr, "tunnel_ipv4_in_dstIP": flow.TunnelDstAddr,
-	"tunnel_ipv4_out_srcIP": flow.TunnelSrcAddr, "tunnel_ipv4_out_dstIP": flow.TunnelDstAddr,
 }
 
 // sflowtoolSample is a sample as sflowtool shows it.
@@ -110,6 +110,9 @@ func readSflowtool(t *testing.T, file string) records {
 	return all
 }
 
+// noVLAN is what agents say in place of a VLAN they don't know.
+const noVLAN = "4294967295"
+
 // packet reads a sample of a packet.
 func (s sflowtoolSample) packet() record {
 	r := record{"sequence": s.Sequence, "source": s.Source, "drops": s.Drops}
@@ -132,6 +135,12 @@ func (s sflowtoolSample) packet() record {
 		switch {
 		case flow.Schema[column].Kind == flow.MAC:
 			v = colons(v)
+		case flow.Schema[column].Kind == flow.Address: // its IPv6 has every zero
+			if a, err := netip.ParseAddr(v); err == nil {
+				v = a.String()
+			}
+		case strings.HasSuffix(field, "_vlan") && v == noVLAN:
+			v = ""
 		case field == "IPID": // sflowtool prints it in the host's byte order
 			id, _ := strconv.ParseUint(v, 10, 16)
 			v = strconv.Itoa(int(bits.ReverseBytes16(uint16(id))))

@@ -337,7 +337,7 @@ func tsharkSFlow(all records, list []node) {
 			count["flow samples"]++
 			r := record{"sequence": f["sflow.flow_sample.sequence_number"], "pool": f["sflow.flow_sample.sample_pool"], "drops": f["sflow.flow_sample.dropped_packets"]}
 			for field, text := range f {
-				if c, ok := tsharkPacket[field]; ok {
+				if c, ok := tsharkPacket[field]; ok && !(strings.HasPrefix(field, "sflow_245.vlan.") && text == noVLAN) {
 					r.put(name(c), normal(c, text))
 				}
 			}
