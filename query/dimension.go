@@ -31,6 +31,10 @@ type dimensionRow struct {
 	column   flow.Column
 }
 
+func (d *dimensionRow) called(name string) bool {
+	return d.Name == name || slices.Contains(d.synonyms, name)
+}
+
 // columnSynonyms are nfdump's names for columns.
 var columnSynonyms = map[flow.Column][]string{
 	flow.SrcAddr: {"srcip"}, flow.DstAddr: {"dstip"},
@@ -46,8 +50,11 @@ var columnSynonyms = map[flow.Column][]string{
 	flow.SrcMask: {"srcmask"}, flow.DstMask: {"dstmask"},
 	flow.SrcMAC: {"srcmac", "insrcmac"}, flow.DstMAC: {"dstmac", "indstmac", "outdstmac"},
 	flow.InVRF: {"vrf", "ivrf"}, flow.OutVRF: {"evrf"},
-	flow.MPLSLabel1: {"mpls1"}, flow.MPLSLabel2: {"mpls2"}, flow.MPLSLabel3: {"mpls3"},
-	flow.ApplicationID: {"nbar"}, flow.NATEvent: {"nevent"}, flow.FirewallEvent: {"event"},
+	flow.PrevAS: {"prevas"}, flow.NextAS: {"nextas"},
+	flow.MPLSLabel1: {"mpls1"}, flow.MPLSLabel2: {"mpls2"}, flow.MPLSLabel3: {"mpls3"}, flow.MPLSLabel4: {"mpls4"}, flow.MPLSLabel5: {"mpls5"},
+	flow.MPLSLabel6: {"mpls6"}, flow.MPLSLabel7: {"mpls7"}, flow.MPLSLabel8: {"mpls8"}, flow.MPLSLabel9: {"mpls9"}, flow.MPLSLabel10: {"mpls10"},
+	flow.ApplicationID: {"nbar"}, flow.NATEvent: {"nevent"}, flow.FirewallEvent: {"event"}, flow.FirewallExtEvent: {"xevent"},
+	flow.IngressACL: {"iacl"}, flow.EgressACL: {"eacl"},
 	flow.PostNATSrcAddr: {"nsrcip", "xsrcip"}, flow.PostNATDstAddr: {"ndstip", "xdstip"},
 	flow.PostNATSrcPort: {"nsrcport", "xsrcport"}, flow.PostNATDstPort: {"ndstport", "xdstport"},
 	flow.TCPFlags: {"flags"},
@@ -66,10 +73,11 @@ var pairs = []struct {
 	{"vlan", flow.SrcVLAN, flow.DstVLAN, "VLAN, coming in or leaving."},
 	{"mask", flow.SrcMask, flow.DstMask, "Prefix length, of source or destination."},
 	{"mac", flow.SrcMAC, flow.DstMAC, "MAC address, as source or destination."},
+	{"user", flow.SrcUser, flow.DstUser, "User, at the source or the destination."},
 }
 
 // dimensions is the table of all dimensions, prefixes apart.
-var dimensions = func() []dimensionRow {
+var dimensions = flow.Derived(func() []dimensionRow {
 	var rows []dimensionRow
 	for c := range flow.Columns() {
 		rows = append(rows, dimensionRow{
@@ -114,12 +122,13 @@ var dimensions = func() []dimensionRow {
 			column: flow.MaxColumns,
 		},
 	)
-}()
+})
 
 // Dimensions lists what flows can be grouped by, without the prefixes.
 func Dimensions() []Dimension {
-	list := make([]Dimension, len(dimensions))
-	for i, d := range dimensions {
+	rows := dimensions()
+	list := make([]Dimension, len(rows))
+	for i, d := range rows {
 		list[i] = d.Dimension
 	}
 	return list
@@ -139,13 +148,12 @@ func ParseDimension(name string) (Dimension, error) {
 			}
 		}
 	}
-	i := slices.IndexFunc(dimensions, func(d dimensionRow) bool {
-		return d.Name == base || slices.Contains(d.synonyms, base)
-	})
+	rows := dimensions()
+	i := slices.IndexFunc(rows, func(d dimensionRow) bool { return d.called(base) })
 	if i < 0 {
 		err := fmt.Errorf("dimension %q is unknown: expected a column or one of ip, port, as, if, vlan, app …", name)
 		var names []string
-		for _, d := range dimensions {
+		for _, d := range rows {
 			names = append(append(names, d.Name), d.synonyms...)
 		}
 		if near := nearest(base, names); near != "" {
@@ -153,7 +161,7 @@ func ParseDimension(name string) (Dimension, error) {
 		}
 		return Dimension{}, err
 	}
-	d := dimensions[i]
+	d := rows[i]
 	if !isPrefix {
 		return d.Dimension, nil
 	}
@@ -278,6 +286,14 @@ func columnSQL(c flow.Column) string {
 // columnValue reads what DuckDB returns for columnSQL.
 func columnValue(c flow.Column) func(any) Value {
 	f := flow.Schema[c]
+	if f.Kind == flow.Text {
+		return func(v any) Value {
+			if text, ok := v.(string); ok {
+				return textValue(text)
+			}
+			return Value{Label: Absent}
+		}
+	}
 	return func(v any) Value {
 		if b, ok := v.([]byte); ok && len(b) == 16 {
 			return textValue(flow.Addr(b).String())
@@ -296,7 +312,7 @@ func columnValue(c flow.Column) func(any) Value {
 			return numberValue(n, ProtocolLabel(uint8(n)))
 		case c == flow.InIf || c == flow.OutIf:
 			return numberValue(n, "if "+strconv.FormatUint(n, 10))
-		case c == flow.SrcAS || c == flow.DstAS:
+		case c == flow.SrcAS || c == flow.DstAS || c == flow.PrevAS || c == flow.NextAS:
 			return numberValue(n, "AS"+strconv.FormatUint(n, 10))
 		case c == flow.TCPFlags:
 			return numberValue(n, FlagsLabel(uint16(n)))

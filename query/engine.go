@@ -80,6 +80,7 @@ var columnTypes = [...]string{
 	flow.Time:    "TIMESTAMPTZ",
 	flow.Address: "UUID",
 	flow.MAC:     "UBIGINT",
+	flow.Text:    "VARCHAR",
 }
 
 // definitions is the SQL that every query relies on.

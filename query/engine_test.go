@@ -74,6 +74,8 @@ func sqlValue(b *flow.Batch, c flow.Column, i int) string {
 		return addrLiteral(b.Addr(c)[i])
 	case flow.Schema[c].Kind == flow.Time:
 		return fmt.Sprintf("make_timestamptz(%d)", b.Time(c)[i]*1000)
+	case flow.Schema[c].Kind == flow.Text:
+		return textLiteral(string(b.Text(c, i)))
 	}
 	return uintLiteral(b.Uint(c, i))
 }

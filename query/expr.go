@@ -12,7 +12,7 @@ import (
 
 // expr is a node of a parsed filter. Its SQL is made of column names and
 // operators from our own tables and of literals rendered from typed values;
-// no text of the user's ever reaches it.
+// text of the user's reaches it through textLiteral alone.
 //
 // A column that a flow lacks is NULL, and a comparison with NULL counts as
 // false. SQL's AND and OR keep it so; only NOT would make NULL of NULL, so
@@ -140,7 +140,20 @@ func (a anyBit) appendSQL(dst []byte) []byte {
 	return fmt.Appendf(dst, "(%s & %d) > 0", a.value, a.mask)
 }
 
+// call is a function of SQL, of one value and one literal, that is true or not.
+type call struct {
+	function, value, literal string // SQL
+}
+
+func (c call) appendSQL(dst []byte) []byte {
+	return fmt.Appendf(dst, "%s(%s, %s)", c.function, c.value, c.literal)
+}
+
 // The literals of SQL.
+
+// textLiteral renders text, which has no zero byte: in a string of standard
+// SQL nothing but the quote is special.
+func textLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func uintLiteral(v uint64) string { return strconv.FormatUint(v, 10) }
 

@@ -66,7 +66,7 @@ func ParseFilter(text string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parser{text: text, tokens: tokens}
+	p := parser{grammar: language(), text: text, tokens: tokens}
 	if p.peek().kind == endOfFilter {
 		return &Filter{text: text, root: constant(true)}, nil
 	}
@@ -86,6 +86,7 @@ func ParseFilter(text string) (*Filter, error) {
 // parser is a recursive-descent parser with one token of look-ahead (a few
 // where phrases such as `src or dst port` need them).
 type parser struct {
+	*grammar
 	text   string
 	tokens []token
 	next   int
@@ -234,7 +235,7 @@ func (p *parser) phrase(side string) (phrase, *FilterError) {
 	longest, length := phrase{}, 0
 	key := side
 	known := 0 // words that begin some phrase
-	for n := 0; n < maxPhraseWords; n++ {
+	for n := 0; n < p.maxWords; n++ {
 		t := p.ahead(n)
 		if t.kind != word {
 			break
@@ -243,10 +244,10 @@ func (p *parser) phrase(side string) (phrase, *FilterError) {
 			key += " "
 		}
 		key += strings.ToLower(t.text)
-		if ph, ok := phrases[key]; ok {
+		if ph, ok := p.phrases[key]; ok {
 			longest, length = ph, n+1
 		}
-		if _, ok := following[key]; !ok {
+		if _, ok := p.following[key]; !ok {
 			break
 		}
 		known = n + 1
@@ -254,7 +255,7 @@ func (p *parser) phrase(side string) (phrase, *FilterError) {
 	if length == 0 {
 		p.next += known
 		begin := strings.ToLower(side + " " + joinWords(p.tokens[p.next-known:p.next]))
-		candidates := following[strings.TrimSpace(begin)]
+		candidates := p.following[strings.TrimSpace(begin)]
 		return phrase{}, p.unexpected(expectedAfter(strings.TrimSpace(begin), candidates), candidates...)
 	}
 	p.next += length

@@ -2,8 +2,10 @@ package query
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,7 +105,15 @@ func TestFilterErrors(t *testing.T) {
 		{"日本 and port 53", 1, "日本", "a condition", ""},
 		{"proto tcp and 日本", 15, "日本", "a condition", ""},
 		{"src or dst proto tcp", 12, "proto", "after src", "port"},
-		{"next as 65000", 6, "as", "ip", ""},
+		{"next asn 65000", 6, "asn", "one of as, ip", "as"},
+		{"src_user", 9, "", "a text", ""},
+		{"user > alice", 6, ">", "text has no order", ""},
+		{"user contains", 14, "", "a text that is contained", ""},
+		{"user ~ '('", 8, "(", "a regular expression (RE2): error parsing regexp: missing closing )", ""},
+		{"user ~ '(\\pL{500}){2}'", 8, "(\\pL{500}){2}", "a shorter regular expression", ""},
+		{"user 'a\x00b'", 6, "a\x00b", "UTF-8 without zero bytes", ""},
+		{"user in [a \xff]", 12, "\xff", "UTF-8", ""},
+		{"as path has [1 2]", 13, "[", "a word", ""},
 		{"dst port > 6000-6063", 12, "6000-6063", "a single value", ""},
 		{strings.Repeat("(", 200) + "any" + strings.Repeat(")", 200), 101, "(", "nested", ""},
 	} {
@@ -169,15 +179,16 @@ func count(t *testing.T, e *Engine, files Files, filter string) uint64 {
 // examples gives an operand for every kind of primitive.
 var examples = map[string]string{
 	"": "", "flags | number": "SA",
-	"[comparator] number | in [ number … ]":             "> 1",
-	"[= | !=] address | in [ address … ]":               "in [192.0.2.1 2001:db8::/32]",
-	"[= | !=] prefix | in [ prefix … ]":                 "192.0.2.0/24",
-	"[= | !=] protocol | in [ protocol … ]":             "tcp",
-	"[= | !=] MAC address | in [ MAC address … ]":       "!= 00:00:5e:00:53:01",
-	"[= | !=] DSCP | in [ DSCP … ]":                     "af41",
-	"[= | !=] status | in [ status … ]":                 "in [forwarded 130]",
-	"[= | !=] name or number | in [ name or number … ]": "in [1 2]",
-	"[comparator] time | in [ time … ]":                 "< 2026-11-22",
+	"[comparator] number | in [ number … ]":                              "> 1",
+	"[= | !=] address | in [ address … ]":                                "in [192.0.2.1 2001:db8::/32]",
+	"[= | !=] prefix | in [ prefix … ]":                                  "192.0.2.0/24",
+	"[= | !=] protocol | in [ protocol … ]":                              "tcp",
+	"[= | !=] MAC address | in [ MAC address … ]":                        "!= 00:00:5e:00:53:01",
+	"[= | !=] DSCP | in [ DSCP … ]":                                      "af41",
+	"[= | !=] status | in [ status … ]":                                  "in [forwarded 130]",
+	"[= | !=] name or number | in [ name or number … ]":                  "in [1 2]",
+	"[= | !=] text | in [ text … ] | contains text | has word | ~ regex": "has 64496",
+	"[comparator] time | in [ time … ]":                                  "< 2026-11-22",
 }
 
 // TestEveryPrimitive parses each phrase of the table and has DuckDB accept it.
@@ -259,4 +270,88 @@ func FuzzParseFilter(f *testing.F) {
 		}
 		explain(t, e, filter)
 	})
+}
+
+// TestTextFilters asks for texts that SQL, LIKE and regular expressions could
+// take for something else.
+func TestTextFilters(t *testing.T) {
+	e := newEngine(t)
+	values := []string{"alice", "Alice", "o'brien", "50%_", `a\b"c`, "64496 64497 {64498 64499}", "164497", "山田", "", "line\nbreak", "'; DROP TABLE flows --", "$1 ?"}
+	b := flow.NewBatch(1)
+	for _, v := range values {
+		i := b.Extend(1)
+		for _, c := range flow.Required.Columns() {
+			if flow.Schema[c].Kind == flow.Address {
+				b.SetAddr(c, i, flow.Addr{})
+			} else {
+				b.SetUint(c, i, 1)
+			}
+		}
+		b.SetText(flow.SrcUser, i, []byte(v))
+	}
+	b.Append(b, 0, 1) // and one without
+	b.Present[len(values)] = flow.Required
+	files := writeParquet(t, e, b)
+	for filter, want := range map[string][]string{
+		"user alice":                         {"alice"},
+		"user = alice":                       {"alice"},
+		"src_user != alice":                  append(slices.Clone(values[1:]), "-"),
+		`src user "o'brien"`:                 {"o'brien"},
+		"user '50%_'":                        {"50%_"},
+		"user contains %":                    {"50%_"},
+		"user contains a":                    {"alice", `a\b"c`, "line\nbreak"},
+		`user contains 'a\b"'`:               {`a\b"c`},
+		"user in [alice Alice, '山田' nobody]": {"alice", "Alice", "山田"},
+		"user ''":                            {""},
+		"user has 64497":                     {"64496 64497 {64498 64499}"},
+		"user has 64498":                     {"64496 64497 {64498 64499}"},
+		"user has 4497":                      {},
+		"user has '50%_'":                    {"50%_"},
+		"user ~ '(?i)^ALICE$'":               {"alice", "Alice"},
+		"user regex '^[0-9]+$'":              {"164497"},
+		"user matches '\\p{Han}'":            {"山田"},
+		`user "'; DROP TABLE flows --"`:      {"'; DROP TABLE flows --"},
+		"user '$1 ?'":                        {"$1 ?"},
+		"not user ~ .":                       {"", "-"},
+		"src and dst user alice":             {},
+	} {
+		f, err := ParseFilter(filter)
+		if err != nil {
+			t.Errorf("%s: %v", filter, err)
+			continue
+		}
+		got := []string{}
+		if _, err := e.Flows(t.Context(), files, Request{Filter: f}, func(b *flow.Batch) error {
+			for i := range b.Len() {
+				if b.Present[i].Has(flow.SrcUser) {
+					got = append(got, string(b.Text(flow.SrcUser, i)))
+				} else {
+					got = append(got, "-")
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", filter, got, want)
+		}
+	}
+
+	by, err := ParseDimensions("user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := e.Top(t.Context(), files, Request{By: by, Order: ByFlows})
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := map[string]bool{}
+	for _, row := range table.Rows {
+		text, _ := json.Marshal(row.Key[0])
+		groups[string(text)] = true
+	}
+	if len(groups) != len(values)+1 || !groups[`"o'brien"`] || !groups["null"] || !groups[`""`] {
+		t.Errorf("groups %v", groups)
+	}
 }

@@ -210,6 +210,8 @@ func (f *fetcher) scan(rows *sql.Rows) error {
 			if len(v) == 16 {
 				f.batch.SetAddr(c, i, flow.Addr(v))
 			}
+		case string:
+			f.batch.SetText(c, i, []byte(v))
 		default:
 			if u, ok := toUint(v); ok {
 				f.batch.SetUint(c, i, u)

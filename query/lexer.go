@@ -29,7 +29,7 @@ func (t token) is(text string) bool {
 }
 
 // signs, the longer ones first where one begins another.
-var signs = []string{"==", "!=", ">=", "<=", "&&", "||", "=", ">", "<", "!", "(", ")", "[", "]", ","}
+var signs = []string{"==", "!=", ">=", "<=", "&&", "||", "=", ">", "<", "!", "~", "(", ")", "[", "]", ","}
 
 func isWordByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
@@ -73,7 +73,7 @@ func lex(text string) ([]token, *FilterError) {
 				}
 			}
 			if !found {
-				expected := "a word, a number, an address or one of ( ) [ ] , ! = == != < <= > >= && ||"
+				expected := "a word, a number, an address or one of ( ) [ ] , ! = == != < <= > >= ~ && ||"
 				switch c {
 				case '&', '|':
 					expected = string(c) + string(c)

@@ -7,10 +7,13 @@ import (
 	"math/bits"
 	"net"
 	"net/netip"
+	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -287,6 +290,83 @@ var timeOperand = compare("time", true, func(p *parser) (string, string, *Filter
 	return "", "", p.unexpected("a time in UTC, such as 2026-11-22T10:00:00Z")
 })
 
+// textOperand compares text as it is, in upper and lower case; a test for a part
+// of it has a word of its own.
+var textOperand = func() operand {
+	equal := compare("text", false, func(p *parser) (string, string, *FilterError) {
+		text, err := p.someText("a text, in quotes unless it is a single word")
+		return textLiteral(text), textLiteral(text), err
+	})
+	return operand{equal.syntax + " | contains text | has word | ~ regex", func(p *parser, values []string, all bool) (expr, *FilterError) {
+		var function, pattern string
+		var err *FilterError
+		switch {
+		case p.accept("contains", "content"):
+			function = "contains"
+			pattern, err = p.someText("a text that is contained")
+		case p.accept("has"):
+			function = "regexp_matches"
+			pattern, err = p.someText("a word that is one of those in the text")
+			pattern = `(^|[ {])` + regexp.QuoteMeta(pattern) + `($|[ }])`
+		case p.accept("~", "matches", "regex"):
+			function = "regexp_matches"
+			pattern, err = p.regex()
+		default:
+			return equal.parse(p, values, all)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return forEach(values, all, func(value string) expr { return call{function, value, textLiteral(pattern)} }), nil
+	}}
+}()
+
+// someText reads a text.
+func (p *parser) someText(expected string) (string, *FilterError) {
+	t := p.peek()
+	if t.kind != word && t.kind != quoted {
+		return "", p.unexpected(expected)
+	}
+	if strings.ContainsRune(t.text, 0) || !utf8.ValidString(t.text) {
+		return "", p.unexpected("UTF-8 without zero bytes")
+	}
+	p.next++
+	return t.text, nil
+}
+
+// regex reads a regular expression. It is given to DuckDB as Go understood it,
+// in the syntax that both have in common (RE2).
+func (p *parser) regex() (string, *FilterError) {
+	text, wrong := p.someText("a regular expression, in quotes")
+	if wrong != nil {
+		return "", wrong
+	}
+	refuse := func(expected string) (string, *FilterError) {
+		p.next--
+		return "", p.unexpected(expected)
+	}
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return refuse(fmt.Sprintf("a regular expression (RE2): %v", err))
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return refuse(fmt.Sprintf("a regular expression (RE2): %v", err))
+	}
+	size := 0
+	for _, instruction := range program.Inst {
+		size += 1 + len(instruction.Rune)
+	}
+	if size > maxRegex {
+		return refuse("a shorter regular expression, with fewer repetitions")
+	}
+	return re.String(), nil
+}
+
+// maxRegex is how many steps and ranges of characters a regular expression may
+// have: fewer than what DuckDB refuses.
+const maxRegex = 20_000
+
 // named reads a number or one of some names.
 func named(what string, limit uint64, names map[string]uint64, expected string) operand {
 	candidates := make([]string, 0, len(names))
@@ -325,7 +405,16 @@ func enumeration(c flow.Column) operand {
 		list = append(list, nameKey(name))
 	}
 	slices.Sort(list)
-	return named("name or number", math.MaxUint8, names, "one of "+strings.Join(list, ", ")+", or a number")
+	limit := uint64(math.MaxUint8)
+	switch flow.Schema[c].Kind {
+	case flow.Uint16:
+		limit = math.MaxUint16
+	case flow.Uint32:
+		limit = math.MaxUint32
+	case flow.Uint64:
+		limit = math.MaxUint64
+	}
+	return named("name or number", limit, names, "one of "+strings.Join(list, ", ")+", or a number")
 }
 
 var protocolOperand = named("protocol", math.MaxUint8, protocolNumbers, "a protocol, such as tcp, udp, icmp, or a number from 0 to 255")

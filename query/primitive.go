@@ -19,8 +19,9 @@ type Primitive struct {
 // Primitives lists the conditions of the filter language: first nfdump's, then
 // every column of the flow record under its own name.
 func Primitives() []Primitive {
-	list := make([]Primitive, len(primitives))
-	for i, p := range primitives {
+	all := language().primitives
+	list := make([]Primitive, len(all))
+	for i, p := range all {
 		list[i] = Primitive{Operand: p.operand.syntax, Doc: p.doc}
 		for _, s := range p.subjects {
 			list[i].Words = append(list[i].Words, strings.Split(s.phrases, "|")...)
@@ -69,6 +70,11 @@ const (
 	engineTypeSQL = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" // 256 END)`
 	engineIDSQL   = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" % 256 END)`
 
+	// The network of an overlay, of a tunnel that was entered or as the exporter
+	// has it, with the encapsulation in the top byte.
+	tunnelVNISQL  = `(CASE WHEN "tunnel" IN (%d, %d) THEN "tunnel_id" END)`
+	segmentVNISQL = `("segment_id" & 16777215)`
+
 	dscpSQL          = `("tos" // 4)`
 	forwardStatusSQL = `"forwarding_status"`
 )
@@ -116,6 +122,10 @@ var primitives = []primitive{
 		{"src as", columns(flow.SrcAS)},
 		{"dst as", columns(flow.DstAS)},
 	}, number(1<<32 - 1), "Source or destination AS number."},
+	{[]subject{{"prev as", columns(flow.PrevAS)}}, number(1<<32 - 1), "Neighbour AS that the packets came from."},
+	{[]subject{{"next as", columns(flow.NextAS)}}, number(1<<32 - 1), "Neighbour AS that the packets went to."},
+	{[]subject{{"as path", columns(flow.ASPath)}}, textOperand, "AS path of the route to the destination; `as path has 64496` is any that goes through AS 64496."},
+	{[]subject{{"community", columns(flow.Communities)}}, textOperand, "BGP communities of the route to the destination: `community has 64496:100`."},
 	{[]subject{
 		{"mask", columns(flow.SrcMask, flow.DstMask)},
 		{"src mask", columns(flow.SrcMask)},
@@ -141,6 +151,13 @@ var primitives = []primitive{
 		{"mpls label1", columns(flow.MPLSLabel1)},
 		{"mpls label2", columns(flow.MPLSLabel2)},
 		{"mpls label3", columns(flow.MPLSLabel3)},
+		{"mpls label4", columns(flow.MPLSLabel4)},
+		{"mpls label5", columns(flow.MPLSLabel5)},
+		{"mpls label6", columns(flow.MPLSLabel6)},
+		{"mpls label7", columns(flow.MPLSLabel7)},
+		{"mpls label8", columns(flow.MPLSLabel8)},
+		{"mpls label9", columns(flow.MPLSLabel9)},
+		{"mpls label10", columns(flow.MPLSLabel10)},
 	}, number(1<<20 - 1), "MPLS label, counted from the top of the stack."},
 	{[]subject{{"next ip|nexthop", columns(flow.NextHop)}}, addressOperand, "Next hop."},
 	{[]subject{{"bgpnext ip|bgpnexthop", columns(flow.BGPNextHop)}}, addressOperand, "BGP next hop."},
@@ -176,6 +193,24 @@ var primitives = []primitive{
 		{"dst nport|dst xport", columns(flow.PostNATDstPort)},
 	}, number(1<<16 - 1), "Port after NAT."},
 	{[]subject{{"nat event", columns(flow.NATEvent)}}, number(1<<8 - 1), "NAT event."},
+	{[]subject{{"asa event", columns(flow.FirewallEvent)}}, enumeration(flow.FirewallEvent), "Firewall event."},
+	{[]subject{{"asa xevent", columns(flow.FirewallExtEvent)}}, number(1<<16 - 1), "Reason of the firewall event, as Cisco numbers it."},
+	{[]subject{
+		{"acl", columns(flow.IngressACL, flow.EgressACL)},
+		{"ingress acl", columns(flow.IngressACL)},
+		{"egress acl", columns(flow.EgressACL)},
+	}, textOperand, "Access list that permitted or denied the flow."},
+	{[]subject{
+		{"user", columns(flow.SrcUser, flow.DstUser)},
+		{"src user", columns(flow.SrcUser)},
+		{"dst user", columns(flow.DstUser)},
+	}, textOperand, "User at the source or the destination, as the device knows him."},
+	{[]subject{
+		{"tunip", columns(flow.TunnelSrcAddr, flow.TunnelDstAddr)},
+		{"src tunip", columns(flow.TunnelSrcAddr)},
+		{"dst tunip", columns(flow.TunnelDstAddr)},
+	}, addressOperand, "Address at which the tunnel begins or ends, that the packet was taken out of."},
+	{[]subject{{"vni", []string{fmt.Sprintf(tunnelVNISQL, flow.TunnelVXLAN, flow.TunnelGeneve), segmentVNISQL}}}, number(1<<24 - 1), "Network of a VXLAN or Geneve overlay: of the tunnel that the packet was taken out of, or as the exporter names it."},
 }
 
 var isIPv6 = func() expr {
@@ -190,15 +225,18 @@ type notNull string
 
 func (n notNull) appendSQL(dst []byte) []byte { return append(append(dst, n...), " IS NOT NULL"...) }
 
-// phrases finds primitives by the words that begin them; following lists, for
-// the beginning of a phrase, the words that can come next.
-var (
-	phrases        = map[string]phrase{}
-	following      = map[string][]string{}
-	maxPhraseWords int
-)
+// grammar is what the parser knows: the primitives, and the words that begin them.
+type grammar struct {
+	primitives []primitive
+	phrases    map[string]phrase   // primitives by the words that begin them
+	following  map[string][]string // for the beginning of a phrase, the words that can come next
+	maxWords   int                 // of a phrase
+}
 
-func init() {
+// language is the table of primitives, and every column under its own name
+// where that is not in the table.
+var language = flow.Derived(func() *grammar {
+	g := &grammar{slices.Clone(primitives), map[string]phrase{}, map[string][]string{}, 0}
 	known := map[string]bool{}
 	for _, p := range primitives {
 		for _, s := range p.subjects {
@@ -209,29 +247,48 @@ func init() {
 	}
 	for c := range flow.Columns() {
 		if !known[c.String()] {
-			primitives = append(primitives, primitive{
+			g.primitives = append(g.primitives, primitive{
 				[]subject{{c.String(), columns(c)}}, columnOperand(c), flow.Schema[c].Doc,
 			})
 		}
 	}
-	for i, p := range primitives {
+	for i, p := range g.primitives {
 		for _, s := range p.subjects {
 			for _, words := range strings.Split(s.phrases, "|") {
-				phrases[words] = phrase{i, s.values, p.operand.parse}
+				g.phrases[words] = phrase{i, s.values, p.operand.parse}
 				begin := ""
 				split := strings.Split(words, " ")
 				for _, w := range split {
-					if !slices.Contains(following[begin], w) {
-						following[begin] = append(following[begin], w)
+					if !slices.Contains(g.following[begin], w) {
+						g.following[begin] = append(g.following[begin], w)
 					}
 					begin = strings.TrimSpace(begin + " " + w)
 				}
-				maxPhraseWords = max(maxPhraseWords, len(split))
+				g.maxWords = max(g.maxWords, len(split))
 			}
 		}
 	}
 	// These can stand where a primitive can, and are often misspelt too.
-	following[""] = append(following[""], "not")
+	g.following[""] = append(g.following[""], "not")
+	return g
+})
+
+// CheckColumnName tells whether an operator's own column may have a name,
+// before it is defined: words that filters and reports already give a meaning
+// cannot be had.
+func CheckColumnName(name string) error {
+	if slices.Contains([]string{"and", "or", "not", "in", "record", "flows", "contains", "has"}, name) || comparators[name] != "" {
+		return fmt.Errorf("column name %q is a word of the filter language: choose another", name)
+	}
+	c, own := flow.Lookup(name)
+	own = own && c >= flow.NumColumns
+	if _, taken := language().following[""]; taken && !own && slices.Contains(language().following[""], name) {
+		return fmt.Errorf("column name %q is a word of the filter language: choose another", name)
+	}
+	if rows := dimensions(); !own && slices.ContainsFunc(rows, func(d dimensionRow) bool { return d.called(name) }) {
+		return fmt.Errorf("column name %q is a dimension already: choose another", name)
+	}
+	return nil
 }
 
 // columnOperand tells what may follow a column's own name.
@@ -258,6 +315,8 @@ func columnOperand(c flow.Column) operand {
 		return addressOperand
 	case flow.MAC:
 		return macOperand
+	case flow.Text:
+		return textOperand
 	}
 	panic(fmt.Sprintf("query: column %s has a kind the filter language does not know", c))
 }

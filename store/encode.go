@@ -3,7 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"hash/maphash"
 	"math/bits"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/delta"
@@ -26,6 +28,9 @@ type encoder struct {
 
 	numbers index[uint64]
 	addrs   index[flow.Addr]
+	texts   index[string] // in the batch's memory: not to be kept
+
+	seed maphash.Seed
 
 	levels []uint8 // 1 where a row has a value
 	page   []byte  // a page before compression
@@ -39,52 +44,62 @@ func newEncoder() *encoder {
 	if err != nil {
 		panic("store: " + err.Error()) // the options are wrong
 	}
-	return &encoder{zstd: z}
+	return &encoder{zstd: z, seed: maphash.MakeSeed()}
 }
 
 // encode returns b as a Parquet file, valid until the next call.
 func (e *encoder) encode(b *flow.Batch) []byte {
 	e.out = append(e.out[:0], magic...)
-	group := format.RowGroup{NumRows: int64(b.Len()), Columns: make([]format.ColumnChunk, flow.Columns())}
 	some, all := flow.Mask{}, flow.Mask{^uint64(0), ^uint64(0)}
 	for i := range b.Present {
 		m := &b.Present[i]
 		some[0], some[1] = some[0]|m[0], some[1]|m[1]
 		all[0], all[1] = all[0]&m[0], all[1]&m[1]
 	}
-	for c := range flow.Columns() {
-		chunk := &group.Columns[c].MetaData
-		e.column(b, c, some.Has(c), all.Has(c), chunk)
+	// Of a column that no row has, not even the name is written: in segments
+	// of a second at low rates, that would take more room than the flows.
+	columns := some.Columns()
+	known := elements()
+	schema := append(make([]format.SchemaElement, 0, 1+len(columns)), root(len(columns)))
+	group := format.RowGroup{NumRows: int64(b.Len()), Columns: make([]format.ColumnChunk, len(columns))}
+	for i, c := range columns {
+		schema = append(schema, known[c])
+		chunk := &group.Columns[i].MetaData
+		e.column(b, c, all.Has(c), chunk)
 		group.TotalByteSize += chunk.TotalUncompressedSize
 		group.TotalCompressedSize += chunk.TotalCompressedSize
 	}
 	group.FileOffset = int64(len(magic))
 	e.out = appendFooter(e.out, &format.FileMetaData{
 		Version:      2,
-		Schema:       parquetSchema,
+		Schema:       schema,
 		NumRows:      group.NumRows,
 		RowGroups:    []format.RowGroup{group},
 		CreatedBy:    "minamo",
-		ColumnOrders: columnOrders,
+		ColumnOrders: columnOrders(len(columns)),
 	})
 	return e.out
 }
 
-// column appends the pages of column c and describes them in meta.
-func (e *encoder) column(b *flow.Batch, c flow.Column, some, all bool, meta *format.ColumnMetaData) {
+// column appends the pages of column c, which some rows have or all, and
+// describes them in meta.
+func (e *encoder) column(b *flow.Batch, c flow.Column, all bool, meta *format.ColumnMetaData) {
 	*meta = format.ColumnMetaData{
 		Type:         physical[flow.Schema[c].Kind].Type.V,
 		PathInSchema: []string{c.String()},
 		NumValues:    int64(b.Len()),
 		Codec:        format.Zstd,
 	}
-	e.page = e.definitionLevels(e.page[:0], b, c, some, all)
-	encoding := format.Plain
-	switch {
-	case !some:
-		meta.Codec = format.Uncompressed // there is nothing but a run
-		meta.Statistics.NullCount = meta.NumValues
-	case flow.Schema[c].Kind == flow.Address:
+	e.page = e.definitionLevels(e.page[:0], b, c, all)
+	var encoding format.Encoding
+	switch flow.Schema[c].Kind {
+	case flow.Text:
+		e.gatherTexts(b, c)
+		meta.Statistics.NullCount = meta.NumValues - int64(len(e.texts.values))
+		encoding = e.strings(meta)
+		clear(e.texts.values)
+		clear(e.texts.distinct)
+	case flow.Address:
 		e.addrs.values = gather(e.addrs.values[:0], b.Addr(c), b.Present, c, all, func(a flow.Addr) flow.Addr { return a })
 		meta.Statistics.NullCount = meta.NumValues - int64(len(e.addrs.values))
 		encoding = e.addresses(meta)
@@ -98,22 +113,25 @@ func (e *encoder) column(b *flow.Batch, c flow.Column, some, all bool, meta *for
 		meta.Encoding = append(meta.Encoding, format.Plain)
 	}
 	meta.DataPageOffset = int64(len(e.out))
-	e.appendPage(meta, e.page, format.PageHeader{
+	e.appendPage(meta, e.page, dataPage(meta.NumValues, encoding))
+}
+
+func dataPage(rows int64, encoding format.Encoding) format.PageHeader {
+	return format.PageHeader{
 		Type: format.DataPage,
 		DataPageHeader: thrift.New(format.DataPageHeader{
-			NumValues:               int32(meta.NumValues),
+			NumValues:               int32(rows),
 			Encoding:                encoding,
 			DefinitionLevelEncoding: format.RLE,
 			RepetitionLevelEncoding: format.RLE,
 		}),
-	})
+	}
 }
 
-// definitionLevels tells which rows have a value: a run where all or none have.
-func (e *encoder) definitionLevels(dst []byte, b *flow.Batch, c flow.Column, some, all bool) []byte {
-	if all || !some {
-		e.part = binary.AppendUvarint(e.part[:0], uint64(b.Len())<<1)
-		e.part = append(e.part, map[bool]byte{true: 1}[all])
+// definitionLevels tells which rows have a value: a run where all have.
+func (e *encoder) definitionLevels(dst []byte, b *flow.Batch, c flow.Column, all bool) []byte {
+	if all {
+		e.part = append(binary.AppendUvarint(e.part[:0], uint64(b.Len())<<1), 1)
 	} else {
 		e.levels = e.levels[:0]
 		word, shift := c>>6, c&63
@@ -126,8 +144,8 @@ func (e *encoder) definitionLevels(dst []byte, b *flow.Batch, c flow.Column, som
 	return append(dst, e.part...)
 }
 
-// gatherNumbers collects the present values of a column that is not of
-// addresses; times become microseconds.
+// gatherNumbers collects the present values of a column of numbers; times
+// become microseconds.
 func (e *encoder) gatherNumbers(b *flow.Batch, c flow.Column, all bool) {
 	v := e.numbers.values[:0]
 	switch flow.Schema[c].Kind {
@@ -193,6 +211,41 @@ func lessAddr(a, b *flow.Addr) bool {
 	}
 	return binary.BigEndian.Uint64(a[8:]) < binary.BigEndian.Uint64(b[8:])
 }
+
+// gatherTexts collects the present values of a column of texts, as strings in
+// the batch's memory: to copy them would cost more than to encode them.
+func (e *encoder) gatherTexts(b *flow.Batch, c flow.Column) {
+	e.texts.values = e.texts.values[:0]
+	for i := range b.Present {
+		if b.Present[i].Has(c) {
+			text := b.Text(c, i)
+			e.texts.values = append(e.texts.values, unsafe.String(unsafe.SliceData(text), len(text)))
+		}
+	}
+}
+
+// strings appends the gathered texts to the page, through a dictionary where
+// half of them repeat.
+func (e *encoder) strings(meta *format.ColumnMetaData) format.Encoding {
+	values := e.texts.values
+	dictionary := e.texts.build(len(values)/2+1, func(s string) uint64 { return maphash.String(e.seed, s) })
+	if dictionary {
+		values = e.texts.distinct
+	}
+	least, most := values[0], values[0]
+	e.part = e.part[:0]
+	for _, v := range values {
+		least, most = min(least, v), max(most, v)
+		e.part = append(binary.LittleEndian.AppendUint32(e.part, uint32(len(v))), v...)
+	}
+	if len(least) <= longBound && len(most) <= longBound {
+		meta.Statistics.MinValue, meta.Statistics.MaxValue = []byte(least), []byte(most)
+	}
+	return e.finish(meta, dictionary, len(values), e.texts.indexes)
+}
+
+// Texts longer than this are not worth their place in a footer.
+const longBound = 64
 
 // integers appends the gathered numbers to the page: through a dictionary
 // where few values repeat; else times as differences, numbers as they are,

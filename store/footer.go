@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -15,8 +16,8 @@ import (
 var compact = new(thrift.CompactProtocol)
 
 // physical are the Parquet types of the kinds of columns. Every column is
-// optional, so that segments of all ages and origins have the same schema and
-// can be joined without touching their pages.
+// optional, so that segments of all ages and origins can be joined without
+// touching their pages: a column that one of them lacks is absent in its rows.
 var physical = [...]format.SchemaElement{
 	flow.Uint8:   unsigned(format.Int32, 8, deprecated.Uint8),
 	flow.Uint16:  unsigned(format.Int32, 16, deprecated.Uint16),
@@ -25,6 +26,7 @@ var physical = [...]format.SchemaElement{
 	flow.MAC:     unsigned(format.Int64, 64, deprecated.Uint64),
 	flow.Time:    {Type: thrift.New(format.Int64), ConvertedType: thrift.New(deprecated.TimestampMicros), LogicalType: format.LogicalType{Value: &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}}},
 	flow.Address: {Type: thrift.New(format.FixedLenByteArray), TypeLength: thrift.New[int32](16), LogicalType: format.LogicalType{Value: &format.UUIDType{}}},
+	flow.Text:    {Type: thrift.New(format.ByteArray), ConvertedType: thrift.New(deprecated.UTF8), LogicalType: format.LogicalType{Value: &format.StringType{}}},
 }
 
 func unsigned(t format.Type, width int8, converted deprecated.ConvertedType) format.SchemaElement {
@@ -35,40 +37,31 @@ func unsigned(t format.Type, width int8, converted deprecated.ConvertedType) for
 	}
 }
 
-// parquetSchema is flow.Schema as Parquet puts it; the first element is the root.
-var parquetSchema = func() []format.SchemaElement {
-	schema := []format.SchemaElement{{Name: "flow", NumChildren: thrift.New(int32(flow.Columns()))}}
+// elements are the columns of flow.Schema as Parquet puts them.
+var elements = flow.Derived(func() []format.SchemaElement {
+	list := make([]format.SchemaElement, flow.Columns())
 	for c := range flow.Columns() {
-		e := physical[flow.Schema[c].Kind]
-		e.Name = c.String()
-		e.RepetitionType = thrift.New(format.Optional)
-		schema = append(schema, e)
+		list[c] = physical[flow.Schema[c].Kind]
+		list[c].Name = c.String()
+		list[c].RepetitionType = thrift.New(format.Optional)
 	}
-	return schema
-}()
+	return list
+})
 
-// columnOrders makes readers trust the least and greatest values.
-var columnOrders = func() []format.ColumnOrder {
-	orders := make([]format.ColumnOrder, flow.Columns())
-	for i := range orders {
-		orders[i].Value = &format.TypeDefinedOrder{}
-	}
-	return orders
-}()
+// root begins a file's schema of n columns.
+func root(n int) format.SchemaElement {
+	return format.SchemaElement{Name: "flow", NumChildren: thrift.New(int32(n))}
+}
 
-// current tells whether a file's columns are those that this version writes,
-// whoever wrote it.
-func current(schema []format.SchemaElement) bool {
-	if len(schema) != len(parquetSchema) {
-		return false
-	}
-	for i := 1; i < len(schema); i++ {
-		a, b := &schema[i], &parquetSchema[i]
-		if a.Name != b.Name || a.Type != b.Type || a.TypeLength.V != b.TypeLength.V || a.RepetitionType != b.RepetitionType || a.ConvertedType != b.ConvertedType {
-			return false
-		}
-	}
-	return true
+// columnOrders makes readers trust the least and greatest values of n columns.
+func columnOrders(n int) []format.ColumnOrder {
+	return slices.Repeat([]format.ColumnOrder{{Value: &format.TypeDefinedOrder{}}}, n)
+}
+
+// alike tells whether two columns of files have the same name and pages that
+// mean the same, whoever wrote them.
+func alike(a, b *format.SchemaElement) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.TypeLength.V == b.TypeLength.V && a.RepetitionType == b.RepetitionType && a.ConvertedType == b.ConvertedType
 }
 
 // readFooter returns what the end of a Parquet file tells about it, and where

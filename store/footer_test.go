@@ -34,7 +34,7 @@ func FuzzDamagedFile(f *testing.F) {
 			return
 		}
 		if in.verify() == nil {
-			current(in.meta.Schema)
+			common([]input{in})
 		}
 	})
 }

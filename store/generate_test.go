@@ -2,6 +2,7 @@ package store
 
 import (
 	"math/rand/v2"
+	"strings"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -109,6 +110,8 @@ func scatter(b *flow.Batch, n int, now int64, rng *rand.Rand) {
 					a = flow.Addr{15: 0xff}
 				}
 				b.SetAddr(c, i, a)
+			case flow.Text:
+				b.SetText(c, i, []byte(texts[rng.IntN(len(texts))]+strings.Repeat("x", rng.IntN(3)*rng.IntN(50))))
 			case flow.Time:
 				b.SetUint(c, i, uint64(now-rng.Int64N(100_000)))
 			default:
@@ -121,3 +124,5 @@ func scatter(b *flow.Batch, n int, now int64, rng *rand.Rand) {
 		}
 	}
 }
+
+var texts = []string{"", "64496 64497 {64498 64499}", "64496:1", "ごあいさつ", "'; DROP TABLE flows", "a\tb\"c"}

@@ -2,14 +2,19 @@ package store
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/minamo-flow/minamo/flow"
 )
 
 // input is an open segment and what its footer says.
@@ -19,10 +24,46 @@ type input struct {
 	end  int64 // where its pages end
 }
 
+// common returns the schema of a file joined of the inputs: all their columns,
+// first those of flow.Schema in its order. ok is false where a column is not
+// the same thing in all of them, or not what this version takes it for.
+func common(inputs []input) (schema []format.SchemaElement, ok bool) {
+	known := elements()
+	some := flow.Mask{}
+	var others []format.SchemaElement // of a newer version, or of nobody we know
+	for _, in := range inputs {
+		if len(in.meta.Schema) == 0 {
+			return nil, false
+		}
+		for _, e := range in.meta.Schema[1:] {
+			var same *format.SchemaElement
+			if c, is := flow.Lookup(e.Name); is {
+				some.Add(c)
+				same = &known[c]
+			} else if i := slices.IndexFunc(others, func(o format.SchemaElement) bool { return o.Name == e.Name }); i >= 0 {
+				same = &others[i]
+			} else if !e.NumChildren.Valid && e.RepetitionType == thrift.New(format.Optional) {
+				others = append(others, e)
+				continue
+			}
+			if same == nil || !alike(&e, same) {
+				return nil, false
+			}
+		}
+	}
+	schema = append(schema, root(0))
+	for _, c := range some.Columns() {
+		schema = append(schema, known[c])
+	}
+	schema = append(schema, others...)
+	schema[0] = root(len(schema) - 1)
+	return schema, true
+}
+
 // join writes the row groups of the inputs into one file as they are: no page
-// is decoded, only checksums are verified and offsets moved. All inputs have
-// the current schema.
-func join(path string, inputs []input) (err error) {
+// is decoded, only offsets are moved. schema is what is common to them; a
+// column that an input lacks gets a page without values.
+func join(path string, inputs []input, schema []format.SchemaElement) (err error) {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
@@ -30,7 +71,7 @@ func join(path string, inputs []input) (err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 	w := bufio.NewWriterSize(out, 1<<20)
 	w.WriteString(magic)
-	meta := format.FileMetaData{Version: 2, Schema: parquetSchema, CreatedBy: "minamo", ColumnOrders: columnOrders}
+	meta := format.FileMetaData{Version: 2, Schema: schema, CreatedBy: "minamo", ColumnOrders: columnOrders(len(schema) - 1)}
 	at := int64(len(magic))
 	for _, in := range inputs {
 		pages := in.end - int64(len(magic))
@@ -38,13 +79,18 @@ func join(path string, inputs []input) (err error) {
 			return err
 		}
 		move := at - int64(len(magic))
+		at += pages
 		for _, group := range in.meta.RowGroups {
 			shift(&group, move)
+			absent := complete(&group, schema, at)
+			if _, err := w.Write(absent); err != nil {
+				return err
+			}
+			at += int64(len(absent))
 			group.Ordinal = int16(len(meta.RowGroups))
 			meta.RowGroups = append(meta.RowGroups, group)
 		}
 		meta.NumRows += in.meta.NumRows
-		at += pages
 	}
 	if _, err := w.Write(appendFooter(nil, &meta)); err != nil {
 		return err
@@ -53,6 +99,40 @@ func join(path string, inputs []input) (err error) {
 		return err
 	}
 	return out.Sync()
+}
+
+// complete brings the columns of a row group into the order of the schema. It
+// returns the pages of those that are missing, which will stand at an offset.
+func complete(group *format.RowGroup, schema []format.SchemaElement, at int64) (pages []byte) {
+	there := make(map[string]format.ColumnChunk, len(group.Columns))
+	for _, chunk := range group.Columns {
+		there[strings.Join(chunk.MetaData.PathInSchema, ".")] = chunk
+	}
+	group.Columns = make([]format.ColumnChunk, len(schema)-1)
+	e := encoder{}
+	for i := range group.Columns {
+		name := schema[1+i].Name
+		if chunk, ok := there[name]; ok {
+			group.Columns[i] = chunk
+			continue
+		}
+		meta := &group.Columns[i].MetaData
+		*meta = format.ColumnMetaData{
+			Type:           schema[1+i].Type.V,
+			Encoding:       []format.Encoding{format.RLE, format.Plain},
+			PathInSchema:   []string{name},
+			Codec:          format.Uncompressed,
+			NumValues:      group.NumRows,
+			DataPageOffset: at + int64(len(e.out)),
+			Statistics:     format.Statistics{NullCount: group.NumRows},
+		}
+		run := append(binary.AppendUvarint(nil, uint64(group.NumRows)<<1), 0)
+		page := append(binary.LittleEndian.AppendUint32(nil, uint32(len(run))), run...)
+		e.appendPage(meta, page, dataPage(group.NumRows, format.Plain))
+		group.TotalByteSize += meta.TotalUncompressedSize
+		group.TotalCompressedSize += meta.TotalCompressedSize
+	}
+	return e.out
 }
 
 // shift moves the absolute offsets of a row group. Page indexes hold more of

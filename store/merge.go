@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
-
-	"github.com/minamo-flow/minamo/flow"
 )
 
 // Merging keeps the number of files small, since each costs a query about a
@@ -179,10 +177,9 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 		return err
 	}
 	merged := Segment{SealedFirst: run[0].SealedFirst, SealedLast: run[len(run)-1].SealedLast, Start: run[0].Start, End: run[0].End}
-	groups, same := 0, true
+	groups := 0
 	for i, in := range inputs {
 		groups += len(in.meta.RowGroups)
-		same = same && current(in.meta.Schema)
 		merged.Rows += in.meta.NumRows
 		if run[i].Start.Before(merged.Start) {
 			merged.Start = run[i].Start
@@ -196,9 +193,9 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 	defer os.Remove(temporary) // gone by then, unless something failed
 
 	how := "reencode"
-	if same && merged.Rows/int64(max(groups, 1)) >= bigGroup {
+	if schema, ok := common(inputs); ok && merged.Rows/int64(max(groups, 1)) >= bigGroup {
 		how = "join"
-		err = join(temporary, inputs)
+		err = join(temporary, inputs, schema)
 	} else {
 		err = s.reencode(ctx, temporary, inputs)
 		if err != nil && ctx.Err() == nil {
@@ -298,9 +295,8 @@ func (s *Store) setAsideUnreadable(ctx context.Context, run []Segment) (aside in
 	return aside
 }
 
-// reencode merges through DuckDB, which keeps the types of all columns.
-// Columns that a part is older than become null; columns of a newer version
-// are kept.
+// reencode merges through DuckDB, which keeps the types of all columns. The
+// result has those that some part has; they are null in the other parts.
 func (s *Store) reencode(ctx context.Context, path string, inputs []input) error {
 	if err := s.merger.open(filepath.Join(s.cfg.Dir, "tmp")); err != nil {
 		return err
@@ -309,27 +305,12 @@ func (s *Store) reencode(ctx context.Context, path string, inputs []input) error
 	for i, in := range inputs {
 		paths[i] = quote(in.file.Name())
 	}
-	columns := make([]string, flow.Columns())
-	for c := range flow.Columns() {
-		columns[c] = "NULL::" + duckType[flow.Schema[c].Kind] + ` AS "` + c.String() + `"`
-	}
-	query := "COPY (SELECT " + strings.Join(columns, ", ") + " WHERE false" +
-		" UNION ALL BY NAME SELECT * FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true, hive_partitioning = false))" +
+	query := "COPY (SELECT * FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true, hive_partitioning = false))" +
 		" TO " + quote(path) + " (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
 	if _, err := s.merger.db.ExecContext(ctx, query); err != nil {
 		return err
 	}
 	return syncFile(path)
-}
-
-var duckType = [...]string{
-	flow.Uint8:   "UTINYINT",
-	flow.Uint16:  "USMALLINT",
-	flow.Uint32:  "UINTEGER",
-	flow.Uint64:  "UBIGINT",
-	flow.Time:    "TIMESTAMPTZ",
-	flow.Address: "UUID",
-	flow.MAC:     "UBIGINT",
 }
 
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

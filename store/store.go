@@ -98,8 +98,10 @@ var ErrFull = errors.New("store: flows dropped: the disk does not take them and 
 
 var errClosed = errors.New("store: write after close")
 
-// Open takes the directory for this process and finds what is in it. Nothing
-// is written before Run.
+// Open takes the directory for this process and finds what is in it, the
+// operator's own columns too (DefineColumns): it comes after the configuration
+// has defined its columns and before the first batch. No flow is written
+// before Run.
 func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	if cfg.Seal <= 0 {
 		cfg.Seal = time.Second
@@ -117,7 +119,6 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	s := &Store{
 		cfg:     cfg,
 		log:     log,
-		filling: flow.NewBatch(min(cfg.SealRows, 4096)),
 		room:    make(chan struct{}),
 		full:    make(chan struct{}, 1),
 		encoder: newEncoder(),
@@ -131,10 +132,11 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	if s.lock, err = lock(cfg.Dir); err != nil {
 		return nil, err
 	}
-	if err := s.recover(); err != nil {
+	if err := errors.Join(s.recover(), s.keepColumns()); err != nil {
 		s.lock.Close()
 		return nil, err
 	}
+	s.filling = flow.NewBatch(min(cfg.SealRows, 4096))
 	s.metrics = newMetrics(reg, s)
 	stats := s.Stats()
 	log.Info("store open", "dir", cfg.Dir, "segments", stats.Segments, "flows", stats.Rows, "bytes", stats.Bytes)

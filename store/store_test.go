@@ -232,12 +232,12 @@ func TestMergesKeepRowsAndTypes(t *testing.T) {
 // digest tells whether files hold the same rows, in whatever order.
 func digest(t testing.TB, db *sql.DB, paths ...string) string {
 	t.Helper()
-	quoted := make([]string, len(paths))
-	for i, p := range paths {
-		quoted[i] = quote(p)
+	quoted := []string{quote(everyColumn(t))}
+	for _, p := range paths {
+		quoted = append(quoted, quote(p))
 	}
 	var text string
-	err := db.QueryRow("SELECT concat(count(*), ' rows, digest ', sum(hash(t))) FROM read_parquet([" + strings.Join(quoted, ", ") + "]) t").Scan(&text)
+	err := db.QueryRow("SELECT concat(count(*), ' rows, digest ', sum(hash(t))) FROM read_parquet([" + strings.Join(quoted, ", ") + "], union_by_name = true) t").Scan(&text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,28 +255,108 @@ func columnTypes(t testing.TB, db *sql.DB, path string) string {
 	return text
 }
 
-func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
-	dir := t.TempDir()
-	s, _ := open(t, Config{Dir: dir})
-	sealOne(t, s, numbered(0, 10))
-	sealOne(t, s, numbered(10, 10))
-	db := duck(t)
-	old := s.manifest()[0].Path
-	_, err := db.Exec("COPY (SELECT * EXCLUDE (segment_id), 7 AS from_the_future FROM read_parquet(" + quote(old) + ")) TO " + quote(old+".new") + " (FORMAT parquet)")
-	if err == nil {
-		err = os.Rename(old+".new", old)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.merge(t.Context(), s.manifest()); err != nil {
-		t.Fatal(err)
-	}
-	types := columnTypes(t, db, s.manifest()[0].Path)
-	if !strings.Contains(types, "segment_id INT64 0 OPTIONAL UINT_64\nfrom_the_future INT32") {
-		t.Errorf("merged:\n%s", types)
+// Segments of other versions lack columns, or have more.
+func TestSegmentsOfOtherVersionsAreMerged(t *testing.T) {
+	for _, how := range []string{"reencode", "join"} {
+		t.Run(how, func(t *testing.T) {
+			n := 100
+			if how == "join" {
+				n = bigGroup
+			}
+			dir := t.TempDir()
+			s, log := open(t, Config{Dir: dir})
+			for range 3 {
+				b := numbered(0, n)
+				scatter(b, 10, noon, seeded())
+				sealOne(t, s, b)
+			}
+			db := duck(t)
+			segments := s.manifest()
+			rewrite := func(segment Segment, columns string) {
+				_, err := db.Exec("COPY (SELECT " + columns + " FROM read_parquet(" + quote(segment.Path) + ")) TO " + quote(segment.Path+".new") + " (FORMAT parquet, ROW_GROUP_SIZE 1000000)")
+				if err == nil {
+					err = os.Rename(segment.Path+".new", segment.Path)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			var before []string // the version of 54 columns
+			for c := range flow.Columns() {
+				switch c {
+				case flow.NextAS, flow.ASPath, flow.Tunnel, flow.TunnelSrcAddr, flow.SrcUser, flow.SegmentID:
+				default:
+					before = append(before, quoteName(c))
+				}
+			}
+			rewrite(segments[0], strings.Join(before, ", "))
+			rewrite(segments[1], "7 AS from_the_future, *, 'x' AS more_of_it")
+			want := digest(t, db, segments[0].Path, segments[1].Path, segments[2].Path)
+			if err := s.merge(t.Context(), segments); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(log.String(), "how="+how) {
+				t.Errorf("merged otherwise: %s", log)
+			}
+			merged := s.manifest()[0].Path
+			if got := digest(t, db, merged); got != want {
+				t.Errorf("after the merge %s, before it %s", got, want)
+			}
+			if got, first := columnTypes(t, db, merged), columnTypes(t, db, everyColumn(t)); how == "join" && got != first+"\nfrom_the_future INT32 0 OPTIONAL INT_32\nmore_of_it BYTE_ARRAY 0 OPTIONAL UTF8" {
+				t.Errorf("columns:\n%s", got)
+			}
+			var absent int
+			if err := db.QueryRow("SELECT count(*) FROM read_parquet(" + quote(merged) + ") WHERE as_path IS NULL AND next_as IS NULL AND tunnel_src_addr IS NULL").Scan(&absent); err != nil || absent < 3*n+10 {
+				t.Errorf("%d rows without the columns that came later, %v", absent, err)
+			}
+			snapshot, err := Pin(dir, time.Time{}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer snapshot.Close()
+			if snapshot.Rows() != int64(3*n+30) {
+				t.Errorf("%d rows", snapshot.Rows())
+			}
+		})
 	}
 }
+
+// A column that is another thing in one of the segments cannot be copied.
+func TestColumnsThatDifferAreNotJoined(t *testing.T) {
+	db := duck(t)
+	write := func(query string) input {
+		path := filepath.Join(t.TempDir(), "x.parquet")
+		if _, err := db.Exec("COPY (" + query + ") TO " + quote(path) + " (FORMAT parquet)"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		in := input{file: f}
+		if in.meta, in.end, err = readFooter(f); err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	plain := write("SELECT 1::UBIGINT AS bytes, 'a' AS extra")
+	for query, want := range map[string]bool{
+		"SELECT 2::UBIGINT AS bytes, 'b' AS extra": true,
+		"SELECT 'b' AS extra":                      true,
+		"SELECT 2::UBIGINT AS bytes":               true,
+		"SELECT 2::UINTEGER AS bytes":              false,
+		"SELECT 2 AS extra":                        false,
+		"SELECT [2] AS list":                       false,
+		"SELECT 1 AS src_user":                     false,
+	} {
+		if _, ok := common([]input{plain, write(query)}); ok != want {
+			t.Errorf("%s: %v", query, ok)
+		}
+	}
+}
+
+func quoteName(c flow.Column) string { return `"` + c.String() + `"` }
 
 func TestPlan(t *testing.T) {
 	day := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)

@@ -146,7 +146,8 @@ func pointAt(filter string, e *query.FilterError) string {
 var errHelp = errors.New("help wanted")
 
 // parseFlowsOptions reads the arguments. Options can stand before and after
-// the filter, whose words are all that is left.
+// the filter, whose words are all that is left. What they name can be a column
+// of the operator's own, which the data directory knows.
 func parseFlowsOptions(args []string) (flowsOptions, error) {
 	o := flowsOptions{data: "./data", rows: -1, format: "line"}
 	var words, elements []string
@@ -246,6 +247,9 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 		}
 	}
 	o.filterText = strings.Join(words, " ")
+	if err := store.DefineColumns(o.data); err != nil {
+		return o, err
+	}
 
 	if !slices.Contains([]string{"line", "long", "csv", "json"}, o.format) {
 		return fail("-o %s: expected line, long, csv or json", o.format)

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -140,7 +141,7 @@ func (a *jsonArray) end() {
 
 // csvField quotes a value where RFC 4180 asks for it.
 func csvField(s string) string {
-	if strings.ContainsAny(s, ",\"\n") {
+	if strings.ContainsAny(s, ",\"\r\n") {
 		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 	}
 	return s
@@ -219,7 +220,18 @@ func keyText(d query.Dimension, v query.Value) string {
 	case d.Name == "protocol" || d.Name == "tcp_flags" || d.Name == "packet_size":
 		return v.Label
 	}
-	return v.Text
+	return printable(v.Text)
+}
+
+// printable replaces what would move a terminal's cursor or worse: the texts in
+// flows are whatever some device sent.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 // titles are nfdump's names of elements.
@@ -234,6 +246,8 @@ var titles = map[string]string{
 	"src_mask": "Src Mask", "dst_mask": "Dst Mask", "mask": "Mask",
 	"src_mac": "Src MAC", "dst_mac": "Dst MAC", "app": "Service", "dscp": "DSCP",
 	"packet_size": "Packet size", "forwarding_status": "Fwd",
+	"prev_as": "Prev AS", "next_as": "Next AS", "as_path": "AS path", "communities": "Communities",
+	"src_user": "Src User", "dst_user": "Dst User", "user": "User", "application_name": "Application",
 }
 
 // title is the heading of a dimension.
@@ -387,7 +401,11 @@ func (p *printer) csvFlows(b *flow.Batch) {
 				buffer = append(buffer, ',')
 			}
 			if b.Present[i].Has(c) {
-				buffer = b.AppendText(buffer, c, i) // no text form has a comma or a quote
+				if flow.Schema[c].Kind == flow.Text {
+					buffer = append(buffer, csvField(string(b.Text(c, i)))...)
+				} else {
+					buffer = b.AppendText(buffer, c, i) // has no comma and no quote
+				}
 			}
 		}
 		p.out.Write(append(buffer, '\n'))
