@@ -72,17 +72,21 @@ const (
 type Switch struct{ InVLAN, InPriority, OutVLAN, OutPriority uint32 }
 
 // Router is what a router knows.
+//
+// A next hop that is unknown is the zero Addr. The protocol has a type of its
+// own for that, which sfcapd and sflowtool do not read; for them say 0.0.0.0,
+// as many agents do.
 type Router struct {
-	NextHop          flow.Addr // zero if unknown
-	SrcMask, DstMask uint32    // bits
+	NextHop          flow.Addr
+	SrcMask, DstMask uint32 // bits
 }
 
-// Gateway is what a BGP router knows.
+// Gateway is what a BGP router knows. Of an unknown next hop, see Router.
 type Gateway struct {
-	NextHop     flow.Addr // zero if unknown
-	AS          uint32    // its own
-	SrcAS       uint32    // where the packet is from
-	PrevAS      uint32    // the neighbour on the way to there
+	NextHop     flow.Addr
+	AS          uint32 // its own
+	SrcAS       uint32 // where the packet is from
+	PrevAS      uint32 // the neighbour on the way to there
 	Path        []PathSegment
 	Communities []uint32
 	LocalPref   uint32
