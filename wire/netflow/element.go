@@ -109,6 +109,8 @@ var elements = [...]element{
 	{id: 62, to: flow.NextHop, as: asAddr6, twin: true},    // ipNextHopIPv6Address
 	{id: 18, to: flow.BGPNextHop, as: asAddr4},             // bgpNextHopIPv4Address
 	{id: 63, to: flow.BGPNextHop, as: asAddr6, twin: true}, // bgpNextHopIPv6Address
+	{id: 43, to: flow.BypassedRouter, as: asAddr4},         // ipv4RouterSc
+	{id: 3, to: flow.AggregatedFlows},                      // deltaFlowCount
 
 	{id: 4, to: flow.Protocol},               // protocolIdentifier
 	{id: 193, to: flow.Protocol},             // nextHeaderIPv6

@@ -5,17 +5,18 @@ import "github.com/minamo-flow/minamo/flow"
 // Message says what one datagram held. The caller owns it and uses it again
 // for the next datagram: Decode resets it and keeps its memory.
 type Message struct {
-	Version    uint16 // 5, 9 or 10 (IPFIX)
-	Domain     uint32 // observation domain, v9 source id, v5 engine type × 256 + engine id
+	Version    uint16 // 1, 5, 7, 8, 9 or 10 (IPFIX)
+	Domain     uint32 // observation domain, v9 source id, v5 engine type × 256 + engine id; v8 the same + scheme × 65536
 	Sequence   uint32 // the header's sequence number, in the protocol's own unit: see Units
 	SysUptime  uint32 // milliseconds since the device booted; 0 for IPFIX, which has none
 	ExportTime int64  // the header's clock, milliseconds since the epoch
 
 	First, Flows int // rows [First, First+Flows) were appended, those of formerly waiting data sets included
 
-	// Units is by how much this datagram advances the sequence: v5 counts
-	// flows, v9 datagrams, IPFIX data records (options data too). Where a set
-	// could not be decoded the number is not known.
+	// Units is by how much this datagram advances the sequence: v5, v7 and v8
+	// count records, v9 datagrams, IPFIX data records (options data too). Where
+	// a set could not be decoded the number is not known; v1 has no sequence,
+	// and so never a number.
 	Units        uint32
 	UnitsUnknown bool
 
@@ -55,7 +56,8 @@ const (
 	SetRemainder                     // bytes that aren't zero remain behind a set's last whole record
 	Truncated                        // a set, or an IPFIX message, claims more bytes than there are
 	TrailingBytes                    // bytes remain behind the last set, or behind an IPFIX message
-	CountMismatch                    // a v5 header's count contradicts the datagram's length
+	CountMismatch                    // the count in the header of v1 to v8 contradicts the datagram's length
+	SchemeUnknown                    // a v8 datagram is of an unknown aggregation scheme, and was of no use
 	RecordOverrun                    // a variable-length field reaches beyond its set
 	ElementSkipped                   // an element of a new template that no column holds, or of an impossible length
 	ReverseSkipped                   // a record's reverse direction (RFC 5103) was not kept
@@ -74,6 +76,7 @@ var problemNames = [NumProblems]string{
 	Truncated:         "truncated",
 	TrailingBytes:     "trailing_bytes",
 	CountMismatch:     "count_mismatch",
+	SchemeUnknown:     "scheme_unknown",
 	RecordOverrun:     "record_overrun",
 	ElementSkipped:    "element_skipped",
 	ReverseSkipped:    "reverse_skipped",
@@ -87,7 +90,7 @@ func (p Problem) String() string { return problemNames[p] }
 // of order (a template still to come) nor of what we keep.
 func (p Problem) Malformed() bool {
 	switch p {
-	case TemplateMalformed, SetLength, SetUnknown, Truncated, CountMismatch, RecordOverrun:
+	case TemplateMalformed, SetLength, SetUnknown, Truncated, CountMismatch, SchemeUnknown, RecordOverrun:
 		return true
 	}
 	return false
@@ -143,7 +146,7 @@ func (r OptionRecord) Uint(element uint16) (uint64, bool) {
 
 // header is what the rows of a datagram share. A waiting set keeps its own.
 type header struct {
-	protocol uint8 // flow.NetFlow5, NetFlow9, IPFIX
+	protocol uint8 // flow.NetFlow1 … IPFIX
 	domain   uint32
 	received int64 // ms
 	export   int64 // ms

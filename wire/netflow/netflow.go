@@ -1,11 +1,11 @@
-// Package netflow decodes NetFlow v5, NetFlow v9 (RFC 3954) and IPFIX
+// Package netflow decodes NetFlow v1, v5, v7, v8, v9 (RFC 3954) and IPFIX
 // (RFC 7011) datagrams straight into the columns of a flow.Batch.
 //
 // A Session belongs to one exporter address and keeps that exporter's
 // templates. A template is compiled once, into a program that fills column
 // after column for all records of a data set; decoding a datagram of known
-// templates allocates nothing. NetFlow v5 is the same program for a template
-// that everyone knows.
+// templates allocates nothing. The versions before v9 are the same programs for
+// templates that everyone knows.
 //
 // The package does no I/O, has no clock and no configuration but Limits;
 // collect gives it datagrams and completes the rows. It promises that no
@@ -21,7 +21,6 @@ package netflow
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/minamo-flow/minamo/flow"
 )
@@ -29,7 +28,7 @@ import (
 // Why a datagram as a whole can't be used; test with errors.Is.
 var (
 	ErrShort   = errors.New("shorter than its header")
-	ErrVersion = errors.New("not NetFlow v5, NetFlow v9 or IPFIX")
+	ErrVersion = errors.New("not NetFlow v1, v5, v7, v8, v9 or IPFIX")
 )
 
 // Limits bound what a Session keeps for its exporter. A zero field stands for
@@ -102,15 +101,6 @@ const (
 	firstDataSet   = 256
 )
 
-// Lengths of headers and of a v5 record.
-const (
-	v5Header    = 24
-	v5Record    = 48
-	v9Header    = 20
-	ipfixHeader = 16
-	setHeader   = 4
-)
-
 // Decode appends the flow records of a datagram that came at received
 // (milliseconds since the epoch) to b, one row each, and says in m what else
 // it held. Data sets without a template wait for it, and are appended when it
@@ -124,52 +114,16 @@ const (
 func (s *Session) Decode(datagram []byte, received int64, b *flow.Batch, m *Message) error {
 	m.reset()
 	m.First = b.Len()
-	if len(datagram) < 2 {
-		return fmt.Errorf("netflow: a datagram of %d bytes is %w", len(datagram), ErrShort)
+	var h header
+	head, body, err := h.parse(datagram, received, m)
+	if err != nil {
+		return err
 	}
-	be := binary.BigEndian
-	m.Version = be.Uint16(datagram)
-	length := 0
 	switch m.Version {
-	case flow.NetFlow5:
-		length = v5Header
-	case flow.NetFlow9:
-		length = v9Header
-	case flow.IPFIX:
-		length = ipfixHeader
-	default:
-		return fmt.Errorf("netflow: version %d is %w", m.Version, ErrVersion)
-	}
-	if len(datagram) < length {
-		return fmt.Errorf("netflow: a version %d datagram of %d bytes is %w", m.Version, len(datagram), ErrShort)
-	}
-	head, body := datagram[:length], datagram[length:]
-	h := header{protocol: uint8(m.Version), received: received}
-	switch m.Version {
-	case flow.NetFlow5:
-		m.SysUptime, m.Sequence = be.Uint32(head[4:]), be.Uint32(head[16:])
-		m.ExportTime = int64(be.Uint32(head[8:]))*1000 + int64(be.Uint32(head[12:])/1e6)
-		m.Domain = uint32(be.Uint16(head[20:]))
-	case flow.NetFlow9:
-		m.SysUptime, m.Sequence, m.Domain = be.Uint32(head[4:]), be.Uint32(head[12:]), be.Uint32(head[16:])
-		m.ExportTime = int64(be.Uint32(head[8:])) * 1000
-		m.Units = 1
-	case flow.IPFIX:
-		m.Sequence, m.Domain = be.Uint32(head[8:]), be.Uint32(head[12:])
-		m.ExportTime = int64(be.Uint32(head[4:])) * 1000
-		switch total := int(be.Uint16(head[2:])); {
-		case total < length || total > len(datagram):
-			m.Problems[Truncated]++
-		case total < len(datagram):
-			m.Problems[TrailingBytes]++
-			body = datagram[length:total]
-		}
-	}
-	h.domain, h.export, h.uptime, h.booted = m.Domain, m.ExportTime, m.SysUptime, m.Version != flow.IPFIX
-	if m.Version == flow.NetFlow5 {
-		decodeV5(head, body, &h, b, m)
-	} else {
+	case flow.NetFlow9, flow.IPFIX:
 		s.decodeSets(body, &h, b, m)
+	default:
+		decodeFixed(head, body, &h, b, m)
 	}
 	if s.arrived {
 		s.decodeWaiting(b, m)
@@ -177,44 +131,6 @@ func (s *Session) Decode(datagram []byte, received int64, b *flow.Batch, m *Mess
 	m.Flows = b.Len() - m.First
 	m.OptionRecords = len(m.Options)
 	return nil
-}
-
-// v5 is the template of NetFlow v5 records.
-var v5 = compile(&Template{Fields: []TemplateField{
-	{Element: 8, Length: 4}, {Element: 12, Length: 4}, {Element: 15, Length: 4}, // addresses, next hop
-	{Element: 10, Length: 2}, {Element: 14, Length: 2}, // interfaces
-	{Element: 2, Length: 4}, {Element: 1, Length: 4}, // packets, bytes
-	{Element: 22, Length: 4}, {Element: 21, Length: 4}, // first, last
-	{Element: 7, Length: 2}, {Element: 11, Length: 2}, // ports
-	{Element: 210, Length: 1},                                                 // padding
-	{Element: 6, Length: 1}, {Element: 4, Length: 1}, {Element: 5, Length: 1}, // flags, protocol, ToS
-	{Element: 16, Length: 2}, {Element: 17, Length: 2}, // AS numbers
-	{Element: 9, Length: 1}, {Element: 13, Length: 1}, // masks
-	{Element: 210, Length: 2}, // padding
-}})
-
-// decodeV5 decodes as many records as the header counts and the datagram has.
-func decodeV5(head, body []byte, h *header, b *flow.Batch, m *Message) {
-	count := int(binary.BigEndian.Uint16(head[2:]))
-	if len(body) != count*v5Record {
-		m.Problems[CountMismatch]++
-	}
-	m.Units = uint32(count)
-	n := min(count, len(body)/v5Record)
-	v5.layout(&m.rows, body[:n*v5Record])
-	first := b.Extend(n)
-	v5.run(b, first, &m.rows, h)
-	m.Records += n
-
-	// The upper two bits are the sampling mode.
-	if rate := binary.BigEndian.Uint16(head[22:]) & 0x3fff; rate > 0 {
-		fill(b.U32(flow.SamplingRate)[first:], uint32(rate))
-		fill(b.U8(flow.SamplingSource)[first:], flow.SamplingHeader)
-		learnt := flow.MaskOf(flow.SamplingRate, flow.SamplingSource)
-		for row := first; row < first+n; row++ {
-			b.Present[row].Or(learnt)
-		}
-	}
 }
 
 // decodeSets decodes the sets of a v9 or IPFIX datagram.

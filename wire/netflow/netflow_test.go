@@ -224,7 +224,7 @@ func TestUnusableDatagrams(t *testing.T) {
 		want     error
 	}{
 		{nil, ErrShort}, {[]byte{0}, ErrShort}, {u16(5, 1), ErrShort}, {u16(9, 1), ErrShort}, {u16(10, 16), ErrShort},
-		{u16(0, 5), ErrVersion}, {u16(8, 1), ErrVersion},
+		{u16(0, 5), ErrVersion}, {u16(6, 1), ErrVersion}, {u16(1, 1), ErrShort}, {u16(7, 1), ErrShort}, {u16(8, 1), ErrShort},
 	} {
 		b := flow.NewBatch(1)
 		if err := NewSession(Limits{}).Decode(c.datagram, 0, b, &Message{}); !errors.Is(err, c.want) || b.Len() > 0 {

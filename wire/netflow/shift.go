@@ -21,20 +21,15 @@ func (s *Session) ShiftClock(datagram []byte, by int64) (unknown int) {
 		return 0
 	}
 	version := be.Uint16(datagram)
-	clock, domainAt, length := 8, 16, v9Header
+	clock, domainAt, length := 8, 16, headerLength(version)
+	if length == 0 || len(datagram) < length {
+		return 0
+	}
 	switch version {
-	case flow.NetFlow5:
-		length = v5Header
 	case flow.NetFlow9:
 	case flow.IPFIX:
-		clock, domainAt, length = 4, 12, ipfixHeader
+		clock, domainAt = 4, 12
 	default:
-		return 0
-	}
-	if len(datagram) < length {
-		return 0
-	}
-	if version == flow.NetFlow5 {
 		ms := int64(be.Uint32(datagram[clock:]))*1000 + int64(be.Uint32(datagram[12:])/1e6) + by
 		be.PutUint32(datagram[clock:], uint32(ms/1000))
 		be.PutUint32(datagram[12:], uint32(ms%1000)*1e6+be.Uint32(datagram[12:])%1e6)
