@@ -509,3 +509,14 @@ func logged() (log *slog.Logger, text func() string) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+func TestDomainsAreBounded(t *testing.T) {
+	e := NewExporters(ExporterConfig{Domains: 8}, quiet())
+	b := flow.NewBatch(64)
+	for i := range uint32(50) {
+		e.Decode(ipfix(0, i), exporterA, received+int64(i), b)
+	}
+	if s := e.Status()[0]; len(s.Domains) != 8 || s.Problems["domains_forgotten"] != 42 {
+		t.Errorf("%d domains, %v", len(s.Domains), s.Problems)
+	}
+}

@@ -20,8 +20,10 @@ import (
 // ExporterConfig bounds and configures what is remembered per exporter. The
 // zero value of a field means its default.
 type ExporterConfig struct {
-	Max      int            // exporters remembered at once; default 10,000. The one silent the longest makes room
-	Limits   netflow.Limits // of each exporter's templates
+	Max      int            // exporters remembered at once; default 10,000. The ones silent the longest make room
+	Domains  int            // observation domains of one exporter; default 1024
+	NetFlow  netflow.Config // limits of each exporter's templates, columns of the operator's own
+	SFlow    sflow.Decoder
 	Sampling []SamplingRule // rates for exporters that announce none; the first that matches counts
 
 	// KeepClock leaves times as the device said them, however absurd:
@@ -65,6 +67,8 @@ type exporter struct {
 	counters  map[uint32]InterfaceCounters // by ifIndex: the last of each
 	lastSeen  int64                        // ms
 	evicted   bool                         // forgotten: nothing new may be kept here
+
+	maxDomains int
 }
 
 // Session is what lives and dies with a transport session (RFC 7011 §8.1):
@@ -101,6 +105,9 @@ type domain struct {
 func NewExporters(cfg ExporterConfig, log *slog.Logger) *Exporters {
 	if cfg.Max <= 0 {
 		cfg.Max = 10_000
+	}
+	if cfg.Domains <= 0 {
+		cfg.Domains = 1024
 	}
 	e := &Exporters{cfg: cfg, log: log, byAddr: map[netip.Addr]*exporter{}}
 	e.unknown.versions = map[uint32]uint64{}
@@ -148,7 +155,7 @@ func (e *Exporters) session(x *exporter) *Session {
 }
 
 func (e *Exporters) newSession(x *exporter) *Session {
-	s := &Session{exporters: e, exporter: x, netflow: netflow.NewSession(e.cfg.Limits), sequences: map[domainKey]*sequence{}}
+	s := &Session{exporters: e, exporter: x, netflow: netflow.NewSession(e.cfg.NetFlow), sequences: map[domainKey]*sequence{}}
 	x.sessions[s] = struct{}{}
 	return s
 }
@@ -233,7 +240,7 @@ func (s *Session) follow(d *domain, key domainKey, number, units uint32, known b
 func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int64, b *flow.Batch) error {
 	m := e.sflow.Get().(*sflow.Message)
 	defer e.sflow.Put(m)
-	err := sflow.Decode(datagram, received, b, m)
+	err := e.cfg.SFlow.Decode(datagram, received, b, m)
 	// The agent address names the device; behind a relay the sender does not.
 	if agent := m.Agent.Netip(); m.Agent != (flow.Addr{}) && !agent.IsUnspecified() {
 		source = agent
@@ -324,14 +331,14 @@ func (e *Exporters) exporter(addr netip.Addr) *exporter {
 	if len(e.byAddr) >= e.cfg.Max {
 		e.evict()
 	}
-	x = newExporter(addr, time.Now().UnixMilli())
+	x = e.newExporter(addr, time.Now().UnixMilli())
 	e.byAddr[addr] = x
 	e.log.Info("new exporter", "exporter", addr)
 	return x
 }
 
-func newExporter(addr netip.Addr, seen int64) *exporter {
-	return &exporter{addr: addr, sessions: map[*Session]struct{}{}, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: seen}
+func (e *Exporters) newExporter(addr netip.Addr, seen int64) *exporter {
+	return &exporter{addr: addr, maxDomains: e.cfg.Domains, sessions: map[*Session]struct{}{}, domains: map[domainKey]*domain{}, problems: map[string]uint64{}, lastSeen: seen}
 }
 
 // evict forgets the sixteenth of the exporters that was silent the longest: a
@@ -368,14 +375,13 @@ func (x *exporter) connected() bool {
 	return n > 0
 }
 
-// maxDomains bounds what forged observation domains can cost per exporter.
-const maxDomains = 1024
-
+// domain makes room for a new observation domain where there are too many:
+// they can be forged.
 func (x *exporter) domain(protocol uint8, id uint32) *domain {
 	key := domainKey{protocol, id}
 	d := x.domains[key]
 	if d == nil {
-		if len(x.domains) >= maxDomains {
+		if len(x.domains) >= x.maxDomains {
 			oldest := slices.MinFunc(slices.Collect(maps.Keys(x.domains)), func(a, b domainKey) int {
 				return int(min(max(x.domains[a].lastSeen-x.domains[b].lastSeen, -1), 1))
 			})

@@ -90,7 +90,7 @@ func (e *Exporters) load(path string) error {
 		return fmt.Errorf("state file %s: version %d, expected %d", path, s.Version, stateVersion)
 	}
 	for _, kept := range s.Exporters {
-		x := newExporter(kept.Exporter, kept.LastSeen)
+		x := e.newExporter(kept.Exporter, kept.LastSeen)
 		e.session(x).netflow.Restore(kept.Templates)
 		for _, r := range kept.Sampling {
 			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced

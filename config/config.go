@@ -35,6 +35,7 @@ type Config struct {
 	Listen  []string `yaml:"listen"`
 	HTTP    string   `yaml:"http"`
 	Collect Collect  `yaml:"collect"`
+	Columns []Column `yaml:"columns"`
 	Store   Store    `yaml:"store"`
 	Query   Query    `yaml:"query"`
 	Log     Log      `yaml:"log"`
@@ -42,10 +43,38 @@ type Config struct {
 
 // Collect is the receiving side.
 type Collect struct {
-	Sockets       int        `yaml:"sockets"`
-	ReceiveBuffer Size       `yaml:"receive-buffer"`
-	MaxExporters  int        `yaml:"max-exporters"`
-	Sampling      []Sampling `yaml:"sampling"`
+	Sockets       int         `yaml:"sockets"`
+	ReceiveBuffer Size        `yaml:"receive-buffer"`
+	MaxExporters  int         `yaml:"max-exporters"`
+	Sampling      []Sampling  `yaml:"sampling"`
+	Decapsulate   []Tunnel    `yaml:"decapsulate"`
+	Connections   Connections `yaml:"connections"`
+	TLS           TLS         `yaml:"tls"`
+	Limits        Limits      `yaml:"limits"`
+}
+
+// Connections bounds those of exporters: TCP, TLS and SCTP.
+type Connections struct {
+	Max            int      `yaml:"max"`
+	MaxPerExporter int      `yaml:"max-per-exporter"`
+	IdleTimeout    Duration `yaml:"idle-timeout"`
+}
+
+// TLS names the files for tls:// addresses.
+type TLS struct {
+	Certificate File `yaml:"certificate"`
+	Key         File `yaml:"key"`
+	ClientCA    File `yaml:"client-ca"`
+}
+
+// Limits bounds what is remembered of one exporter.
+type Limits struct {
+	Domains      int  `yaml:"domains"`
+	Templates    int  `yaml:"templates"`
+	Fields       int  `yaml:"fields"`
+	WaitingSets  int  `yaml:"waiting-sets"`
+	WaitingBytes Size `yaml:"waiting-bytes"`
+	Samples      int  `yaml:"samples"`
 }
 
 // Sampling is a rate for exporters that announce none.
@@ -154,6 +183,9 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 		} else if problem := check(key, v); problem != "" {
 			d.fault(n, "%s: %s", key, problem)
 		}
+		if f, ok := s.(*File); ok {
+			f.at = Error{File: d.file, Line: n.Line, Column: n.Column}
+		}
 		return
 	}
 	switch v.Kind() {
@@ -169,6 +201,9 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 			d.value(item, list.Index(i), key)
 		}
 		v.Set(list)
+		if columns, ok := list.Interface().([]Column); ok {
+			d.columns(n, columns)
+		}
 	default:
 		if err := n.Decode(v.Addr().Interface()); err != nil {
 			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint32: "a whole number, not negative", reflect.String: "text"}[v.Kind()]
@@ -186,6 +221,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		d.fault(n, "%s: expected keys and values", strings.TrimSuffix(path, "."))
 		return
 	}
+	faults := len(d.faults)
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
@@ -208,12 +244,28 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		}
 		seen[name.Value] = true
 	}
-	if s, ok := v.Interface().(Sampling); ok {
+	switch s := v.Interface().(type) {
+	case Sampling:
 		if !s.Exporters.IsValid() {
 			d.fault(n, "%s: exporters is missing", path)
 		}
 		if s.Rate == 0 {
 			d.fault(n, "%s: rate is missing or 0", path)
+		}
+	case Column:
+		if len(d.faults) > faults {
+			return // of its keys; more would only follow from them
+		}
+		if key, err := s.problem(); err != nil {
+			d.fault(child(n, key), "%s: %v", strings.TrimSuffix(path+"."+key, "."), err)
+		}
+	case Config:
+		if listen := child(n, "listen"); listen.Kind == yaml.SequenceNode && s.Collect.TLS.Certificate.Path == "" {
+			for _, address := range listen.Content {
+				if strings.HasPrefix(address.Value, "tls://") {
+					d.fault(address, "listen: %s needs a certificate and its key: set collect.tls", address.Value)
+				}
+			}
 		}
 	}
 }
@@ -267,7 +319,8 @@ func check(key string, v reflect.Value) string {
 		if v.Int() < 0 || v.Int() > 256 {
 			return "expected 0 to 256"
 		}
-	case "collect.max-exporters":
+	case "collect.max-exporters", "collect.connections.max", "collect.connections.max-per-exporter",
+		"collect.limits.domains", "collect.limits.templates", "collect.limits.fields", "collect.limits.waiting-sets", "collect.limits.waiting-bytes", "collect.limits.samples":
 		if v.Int() < 1 {
 			return "expected 1 or more"
 		}
@@ -286,6 +339,59 @@ func CheckHTTP(address string) string {
 	}
 	return ""
 }
+
+// CheckFiles reads the files that the configuration names. It is apart from
+// Load because not everyone who reads the configuration may read the key.
+func (c *Config) CheckFiles() error {
+	t := c.Collect.TLS
+	if t.Certificate.Path == "" && t.Key.Path == "" && t.ClientCA.Path == "" {
+		return nil
+	}
+	var faults []error
+	for _, f := range [...]struct {
+		key string
+		File
+	}{{"certificate", t.Certificate}, {"key", t.Key}, {"client-ca", t.ClientCA}} {
+		if f.Path == "" {
+			continue
+		}
+		if _, err := os.ReadFile(f.Path); err != nil {
+			faults = append(faults, f.fault("collect.tls."+f.key+": %v", err))
+		}
+	}
+	if faults != nil {
+		return errors.Join(faults...)
+	}
+	if _, err := t.Files().Config(); err != nil {
+		return t.Certificate.fault("collect.tls: %v", err)
+	}
+	return nil
+}
+
+// Files are the files' names.
+func (t TLS) Files() collect.TLS {
+	return collect.TLS{Certificate: t.Certificate.Path, Key: t.Key.Path, ClientCA: t.ClientCA.Path}
+}
+
+// File is the name of a file, and where the configuration says so.
+type File struct {
+	Path string
+	at   Error
+}
+
+func (f *File) parse(text string) error {
+	f.Path = text
+	return nil
+}
+
+func (f File) fault(format string, args ...any) error {
+	e := f.at
+	e.Problem = fmt.Sprintf(format, args...)
+	return &e
+}
+
+// MarshalText writes it as it was read.
+func (f File) MarshalText() ([]byte, error) { return []byte(f.Path), nil }
 
 // Duration is a time span: Go's forms (90s, 1h30m), and days (30d).
 type Duration time.Duration

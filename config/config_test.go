@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/wire/packet"
 )
 
 func TestDefaultTextNamesEveryKey(t *testing.T) {
@@ -64,6 +67,22 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		"syntax":          {"data: [", `:1:1: `},
 		"http":            {"http: localhost", `:1:7: http: expected HOST:PORT`},
 		"not a mapping":   {"- 1", `:1:1: : expected keys`},
+		"no such element": {"columns:\n  - {name: a, type: text, element: nonsense}", `:2:36: columns.element: expected an element`},
+		"too narrow":      {"columns:\n  - name: a\n    type: uint8\n    element: octetDeltaCount", `:3:11: columns.type: a column of type uint8 cannot hold octetDeltaCount(1), which is of type unsigned64`},
+		"text as address": {"columns:\n  - {name: a, type: address, element: cisco/applicationHttpHost}", `:2:21: columns.type: a column of type address cannot hold applicationHttpHost(9/12235)`},
+		"no such type":    {"columns:\n  - {name: a, type: int, element: 1}", `:2:21: columns.type: expected one of uint8, `},
+		"name taken":      {"columns:\n  - {name: bytes, type: uint64, element: 1}", `:2:12: columns.name: there is a column "bytes" already`},
+		"name form":       {"columns:\n  - {name: Bytes, type: uint64, element: 1}", `:2:12: columns.name: expected lower-case`},
+		"column twice":    {"columns:\n  - {name: a, type: uint64, element: 1}\n  - {name: a, type: uint64, element: 2}", `:3:12: columns.name: "a" is given twice`},
+		"from nowhere":    {"columns:\n  - {name: a, type: uint64}", `:2:5: columns: element or packet is missing`},
+		"from both":       {"columns:\n  - {name: a, type: uint64, element: 1, packet: {from: link, bits: 1}}", `:2:49: columns.packet: a column is of`},
+		"without type":    {"columns:\n  - {name: a, element: 1}", `:2:5: columns: type is missing`},
+		"base":            {"columns:\n  - {name: a, type: uint8, packet: {from: top, bits: 1}}", `:2:43: columns.packet.from: expected one of link, network, transport`},
+		"too many bits":   {"columns:\n  - {name: a, type: uint8, packet: {from: link, bits: 9}}", `:2:36: columns.packet: 9 bits: a column of type uint8 holds 1 to 8`},
+		"bits as text":    {"columns:\n  - {name: a, type: text, packet: {from: link, bits: 9}}", `holds 1 to 0`},
+		"tunnel":          {"collect: {decapsulate: [vxlan, wireguard]}", `:1:32: collect.decapsulate: expected one of 6in4, geneve, gre`},
+		"limit":           {"collect:\n  limits: {templates: 0}", `:2:23: collect.limits.templates: expected 1 or more`},
+		"tls":             {"listen:\n  - tls://:4740", `:2:5: listen: tls://:4740 needs a certificate`},
 		"section missing": {"store: 5", `:1:8: store: expected keys and values`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,5 +115,61 @@ func TestLoadOverridesDefaults(t *testing.T) {
 	}
 	if c.Store.MaxSize != 1_500_000_000 || c.Store.MaxAge != 0 || c.Data != "./data" {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestColumns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.yaml")
+	os.WriteFile(file, []byte(`
+columns:
+  - {name: http_host, type: text, element: 9/12235}
+  - {name: client_net, type: address, element: "12345/7"}   # nobody knows it
+  - {name: seen, type: time, element: observationTimeMilliseconds}
+  - {name: ecn, type: uint8, packet: {from: network, bit: 14, bits: 2}}
+collect:
+  decapsulate: [vxlan, gtp-u]
+`), 0o644)
+	c, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Columns) != 4 || c.Columns[0].Element.Name != "applicationHttpHost" || c.Columns[1].Element.Enterprise != 12345 ||
+		c.Columns[2].Type.Kind != flow.Time || c.Columns[3].Packet != (Packet{Base{packet.NetworkHeader, true}, 14, 2}) {
+		t.Errorf("%+v", c.Columns)
+	}
+	if len(c.Collect.Decapsulate) != 2 || c.Collect.Decapsulate[1] != flow.TunnelGTPU {
+		t.Errorf("%v", c.Collect.Decapsulate)
+	}
+	// The names that are let through are those that can be defined.
+	for _, name := range []string{"a", "a_1", strings.Repeat("a", 40), strings.Repeat("a", 41), "_a", "1a", "a-b", ""} {
+		_, problem := (&Column{Name: name, Type: Kind{flow.Uint8, true}, Element: Element{given: true}}).problem()
+		if defined := flow.Define(flow.Field{Name: name, Kind: flow.Uint8}); (problem == nil) != (defined == nil) {
+			t.Errorf("%q: %v, but defining it: %v", name, problem, defined)
+		}
+	}
+}
+
+func TestFilesAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	here := filepath.Join(dir, "here.pem")
+	os.WriteFile(here, []byte("nothing"), 0o644)
+	for text, want := range map[string]string{
+		"collect:\n  tls:\n    certificate: " + here + "\n    key: /nowhere.pem": ":4:10: collect.tls.key: open /nowhere.pem: no such file",
+		"collect: {tls: {certificate: " + here + ", key: " + here + "}}":         ":1:30: collect.tls: certificate ",
+		"collect:\n  tls: {certificate: " + here + "}":                           ":2:22: collect.tls: TLS needs a certificate and its key",
+	} {
+		file := filepath.Join(dir, "m.yaml")
+		os.WriteFile(file, []byte(text), 0o644)
+		c, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CheckFiles(); err == nil || !strings.HasPrefix(err.Error(), file+want) {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	c := Default()
+	if err := c.CheckFiles(); err != nil {
+		t.Error(err)
 	}
 }

@@ -20,7 +20,11 @@ func configCommand(_ context.Context, args []string, stdout, stderr io.Writer) i
 		fmt.Fprint(stdout, config.DefaultText)
 		return 0
 	case len(args) == 2 && args[0] == "check":
-		if _, err := config.Load(args[1]); err != nil {
+		cfg, err := config.Load(args[1])
+		if err == nil {
+			err = cfg.CheckFiles()
+		}
+		if err != nil {
 			fmt.Fprintln(stderr, err)
 			return 1
 		}

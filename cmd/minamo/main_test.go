@@ -275,7 +275,7 @@ func TestReplayCommand(t *testing.T) {
 			}
 			who := from.IP.String()
 			if got[who] == nil {
-				got[who], sessions[who] = flow.NewBatch(4), netflow.NewSession(netflow.Limits{})
+				got[who], sessions[who] = flow.NewBatch(4), netflow.NewSession(netflow.Config{})
 			}
 			var m netflow.Message
 			if err := sessions[who].Decode(buffer[:size], 0, got[who], &m); err != nil {

@@ -196,7 +196,7 @@ func (r *replay) learn(ctx context.Context) error {
 	return r.each(ctx, func(d *pcap.Datagram, _ int64) error {
 		x := r.exporters[d.Src.Addr()]
 		if x == nil {
-			x = &replayed{netflow: netflow.NewSession(netflow.Limits{})}
+			x = &replayed{netflow: netflow.NewSession(netflow.Config{})}
 			if err := r.dial(x); err != nil {
 				return err
 			}

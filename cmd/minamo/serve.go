@@ -88,6 +88,9 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 		if cfg, err = config.Load(*file); err != nil {
 			return cfg, err
 		}
+		if err := cfg.CheckFiles(); err != nil {
+			return cfg, err
+		}
 	}
 	var wrong []error
 	flags.Visit(func(f *flag.Flag) {
@@ -119,6 +122,11 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 // serve builds every piece, runs them in the direction of the data, and stops
 // them in it too: first the sockets, then the store, which seals what came.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer) error {
+	// Before everything that is derived from the columns.
+	exporters, err := exporterConfig(cfg)
+	if err != nil {
+		return err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -148,10 +156,12 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Sockets:       cfg.Collect.Sockets,
 		ReceiveBuffer: int(cfg.Collect.ReceiveBuffer),
 		StateFile:     filepath.Join(cfg.Data, "exporters.json"),
-		Exporters: collect.ExporterConfig{
-			Max:      cfg.Collect.MaxExporters,
-			Sampling: samplingRules(cfg.Collect.Sampling),
-		},
+		Exporters:     exporters,
+
+		TLS:                    cfg.Collect.TLS.Files(),
+		Connections:            cfg.Collect.Connections.Max,
+		ConnectionsPerExporter: cfg.Collect.Connections.MaxPerExporter,
+		IdleTimeout:            time.Duration(cfg.Collect.Connections.IdleTimeout),
 	}, kept, log.With("component", "collect"))
 	if err := collector.Listen(); err != nil {
 		return err
@@ -208,14 +218,6 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	log.Info("stopped: everything received is stored")
 	return nil
-}
-
-func samplingRules(rules []config.Sampling) []collect.SamplingRule {
-	converted := make([]collect.SamplingRule, len(rules))
-	for i, r := range rules {
-		converted[i] = collect.SamplingRule{Exporters: r.Exporters.Prefix, Interface: r.Interface, Rate: r.Rate}
-	}
-	return converted
 }
 
 // greet tells where to point exporters, where the console is, where data go.
