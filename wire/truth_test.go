@@ -335,7 +335,7 @@ func (d *decoder) units(from, to int) (list []record) {
 			if at < 0 {
 				panic("a reverse half without the other")
 			}
-			d.row(i, "reverse ", list[forward[at]-from])
+			d.row(i, "reverse ", list[at])
 			forward[at] = -1
 			continue
 		}
@@ -349,7 +349,7 @@ func (d *decoder) units(from, to int) (list []record) {
 
 // mirrors tells whether row i tells of the direction opposite to row j's.
 func (d *decoder) mirrors(i, j int) bool {
-	if j < 0 {
+	if j < 0 || d.batch.Uint(flow.Biflow, j) != flow.BiflowForward {
 		return false
 	}
 	src, dst := d.batch.Addr(flow.SrcAddr), d.batch.Addr(flow.DstAddr)
@@ -505,7 +505,7 @@ func (h *comparison) excused(value, ours, theirs string) bool {
 }
 
 // config is that of the sessions.
-var config netflow.Limits
+var config netflow.Config
 
 func readJSON(t *testing.T, file string, v any) {
 	b, err := os.ReadFile(file)

@@ -14,7 +14,7 @@ var usual = []TemplateField{
 }
 
 func benchmark(b *testing.B, flows int, template, data []byte) {
-	s := NewSession(Limits{})
+	s := NewSession(Config{})
 	batch := flow.NewBatch(4096)
 	var m Message
 	if template != nil {
@@ -110,7 +110,7 @@ func BenchmarkHostile(b *testing.B) {
 			datagram := ipfixMessage(1, c.sets(bytes))
 			b.Run(c.name+"/"+map[int]string{4_000: "4k", 60_000: "60k"}[bytes], func(b *testing.B) {
 				batch, m := flow.NewBatch(1<<16), &Message{}
-				s := NewSession(Limits{})
+				s := NewSession(Config{})
 				for b.Loop() {
 					batch.Reset()
 					if err := s.Decode(slices.Clone(datagram), 0, batch, m); err != nil {

@@ -42,7 +42,7 @@ func ipfixMessage(domain int, sets ...[]byte) []byte {
 // v5Datagram has records whose bytes are all 6, so that they are TCP's.
 func v5Datagram(count int) []byte {
 	b := join(u16(5, count), u32(testUptime, testExport, 0, 1, 0))
-	for len(b) < v5Header+count*v5Record {
+	for len(b) < v5Header+count*v5.least {
 		b = append(b, 6)
 	}
 	return b

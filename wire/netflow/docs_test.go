@@ -41,6 +41,8 @@ var indirect = map[target][]flow.Column{
 	rateInterval:   {flow.SamplingRate},
 	rateSize:       {flow.SamplingRate},
 	ratePopulation: {flow.SamplingRate},
+	reverseDelay:   {flow.Start},
+	frameSize:      {flow.Bytes},
 }
 
 func elementReference() string {
@@ -50,9 +52,13 @@ func elementReference() string {
 		if e.to < flow.MaxColumns {
 			columns = []flow.Column{e.to}
 		}
-		info, _ := Lookup(0, e.id)
+		info, _ := Lookup(e.pen, e.id)
 		for _, c := range columns {
-			feeds[c] = append(feeds[c], fmt.Sprintf("%s %d", info.Name, e.id))
+			number := fmt.Sprint(e.id)
+			if e.pen != 0 {
+				number = fmt.Sprintf("%d/%d", e.pen, e.id)
+			}
+			feeds[c] = append(feeds[c], info.Name+" "+number)
 		}
 	}
 

@@ -16,7 +16,7 @@ func Example() {
 		1, 0, 0, 22, // data
 		192, 0, 2, 1, 198, 51, 100, 9, 1, 0xbb, 0, 0, 5, 0xdc, 0, 0, 0x23, 0x28,
 	}
-	session := netflow.NewSession(netflow.Limits{}) // one for each exporter
+	session := netflow.NewSession(netflow.Config{}) // one for each exporter
 	batch := flow.NewBatch(1024)
 	var message netflow.Message
 	if err := session.Decode(datagram, 1700000000500, batch, &message); err != nil {

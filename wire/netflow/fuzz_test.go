@@ -98,7 +98,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, datagram []byte) {
-		check(t, NewSession(Limits{}), datagram, flow.NewBatch(1), &Message{})
+		check(t, NewSession(Config{}), datagram, flow.NewBatch(1), &Message{})
 	})
 }
 
@@ -117,7 +117,7 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sequence []byte) {
 		limits := Limits{Templates: 8, Fields: 40, WaitingSets: 4, WaitingBytes: 256}
-		s, b, m := NewSession(limits), flow.NewBatch(1), &Message{}
+		s, b, m := NewSession(Config{Limits: limits}), flow.NewBatch(1), &Message{}
 		for rest := sequence; len(rest) >= 2; {
 			n := min(int(binary.BigEndian.Uint16(rest)), len(rest)-2)
 			check(t, s, rest[2:2+n], b, m)
@@ -126,7 +126,7 @@ func FuzzSession(f *testing.F) {
 				b.Reset()
 			}
 		}
-		restored := NewSession(limits)
+		restored := NewSession(Config{Limits: limits})
 		restored.Restore(s.Templates())
 		if len(s.Templates()) > 0 && !reflect.DeepEqual(restored.Templates(), s.Templates()) {
 			t.Fatal("templates changed by a restart")

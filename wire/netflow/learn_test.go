@@ -9,7 +9,7 @@ import (
 
 // TestTypeRecords lets an exporter describe elements of its own (RFC 5610).
 func TestTypeRecords(t *testing.T) {
-	s := NewSession(Limits{})
+	s := NewSession(Config{})
 	var b flow.Batch
 	var m Message
 	decode := func(sets ...[]byte) {

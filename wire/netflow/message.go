@@ -20,7 +20,7 @@ type Message struct {
 	Units        uint32
 	UnitsUnknown bool
 
-	Records       int // flow records decoded; equal to Flows until a record can hold two flows
+	Records       int // flow records decoded; less than Flows where some told of both directions
 	OptionRecords int // options data records decoded: len(Options)
 	Templates     int // template records read
 	NewTemplates  int // how many of them were new or differed from what was known: time to persist them
@@ -36,11 +36,13 @@ type Message struct {
 	fields   []OptionField // what the records' Fields are cut from
 	template []TemplateField
 	rows     rows
+	reverse  rows     // those of rows with an opposite direction …
+	both     []uint32 // … and their numbers
 }
 
 func (m *Message) reset() {
 	keep := *m
-	*m = Message{Options: keep.Options[:0], fields: keep.fields[:0], template: keep.template[:0], rows: keep.rows}
+	*m = Message{Options: keep.Options[:0], fields: keep.fields[:0], template: keep.template[:0], rows: keep.rows, reverse: keep.reverse, both: keep.both}
 }
 
 // Problem is a kind of trouble smaller than a datagram.
@@ -60,8 +62,10 @@ const (
 	SchemeUnknown                    // a v8 datagram is of an unknown aggregation scheme, and was of no use
 	RecordOverrun                    // a variable-length field reaches beyond its set
 	ElementSkipped                   // an element of a new template that no column holds, or of an impossible length
-	ReverseSkipped                   // a record's reverse direction (RFC 5103) was not kept
-	SectionSkipped                   // a record's packet section (elements 104, 313, 315) was not looked into
+	ReverseSkipped                   // a record told of the opposite direction (RFC 5103), but counted nothing there
+	SectionSkipped                   // a record's packet section (elements 104, 313, 315) begins with no header that can be read
+	ListOverrun                      // structured data (RFC 6313) reach beyond their field
+	ListSkipped                      // structured data of an unknown template, or nested too deeply
 	NumProblems
 )
 
@@ -81,6 +85,8 @@ var problemNames = [NumProblems]string{
 	ElementSkipped:    "element_skipped",
 	ReverseSkipped:    "reverse_skipped",
 	SectionSkipped:    "section_skipped",
+	ListOverrun:       "list_overrun",
+	ListSkipped:       "list_skipped",
 }
 
 // String is the kind's stable name, fit for a metric's label.
@@ -90,7 +96,7 @@ func (p Problem) String() string { return problemNames[p] }
 // of order (a template still to come) nor of what we keep.
 func (p Problem) Malformed() bool {
 	switch p {
-	case TemplateMalformed, SetLength, SetUnknown, Truncated, CountMismatch, SchemeUnknown, RecordOverrun:
+	case TemplateMalformed, SetLength, SetUnknown, Truncated, CountMismatch, SchemeUnknown, RecordOverrun, ListOverrun:
 		return true
 	}
 	return false

@@ -23,6 +23,7 @@ import (
 	"errors"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/wire/packet"
 )
 
 // Why a datagram as a whole can't be used; test with errors.Is.
@@ -53,10 +54,19 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Config is what a Session is to do beyond the ordinary. Its zero value works.
+type Config struct {
+	Limits
+	Packet *packet.Parser  // reads packet sections; nil: plainly
+	Custom []CustomElement // columns of the operator's own
+}
+
 // Session decodes the datagrams of one exporter address, whatever ports and
 // protocols it uses. It is not safe for concurrent use.
 type Session struct {
 	limits  Limits
+	packet  *packet.Parser
+	custom  []CustomElement
 	domains map[domainKey]*domain
 	count   int // templates
 
@@ -66,6 +76,10 @@ type Session struct {
 	arrived      bool // a template that sets wait for
 
 	learnt []Information // elements that the exporter described: see learn
+
+	// Room for what records hold inside.
+	scratch    *flow.Batch
+	nestedRows [maxNesting]rows
 }
 
 // waitingSet is a data set whose template isn't known yet, with the header it
@@ -86,9 +100,11 @@ func (w *waitingSet) key() waitingKey {
 }
 
 // NewSession returns a session that knows no templates.
-func NewSession(l Limits) *Session {
+func NewSession(c Config) *Session {
 	return &Session{
-		limits:     l.withDefaults(),
+		limits:     c.Limits.withDefaults(),
+		packet:     c.Packet,
+		custom:     c.Custom,
 		domains:    map[domainKey]*domain{},
 		waitingFor: map[waitingKey]int{},
 	}
@@ -218,10 +234,14 @@ func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b
 		booted.uptime, booted.booted = uint32(h.export-d.boot), true
 		h = &booted
 	}
-	p.run(b, b.Extend(r.n), r, h)
+	first := b.Extend(r.n)
+	p.run(b, first, r, h)
+	s.fillIn(p, d, r, first, false, h, b, m)
 	m.Records += r.n
-	m.Problems[SectionSkipped] += uint32(p.sections * r.n)
-	if p.reverse {
+	switch {
+	case len(p.opposite) > 0:
+		s.decodeReverse(t, d, first, h, b, m)
+	case p.halved:
 		m.Problems[ReverseSkipped] += uint32(r.n)
 	}
 	return r.n, whole

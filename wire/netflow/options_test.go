@@ -34,7 +34,7 @@ func options(t *testing.T, version uint16, scopes int, fields []TemplateField, v
 		datagram = v9Datagram(1, set(1, u16(300, 4*scopes, 4*(len(fields)-scopes)), specifiers(fields)), data)
 	}
 	var m Message
-	if err := NewSession(Limits{}).Decode(datagram, 0, &flow.Batch{}, &m); err != nil || len(m.Options) != 1 {
+	if err := NewSession(Config{}).Decode(datagram, 0, &flow.Batch{}, &m); err != nil || len(m.Options) != 1 {
 		t.Fatal(err, m.Options)
 	}
 	return m.Options[0]
@@ -272,7 +272,7 @@ func recorded(t *testing.T, file string) (s *Session, list []OptionRecord) {
 		t.Fatal(err)
 	}
 	datagrams := pcap.NewUDPReader(r)
-	s = NewSession(Limits{})
+	s = NewSession(Config{})
 	for {
 		var d pcap.Datagram
 		if err := datagrams.Next(&d); errors.Is(err, io.EOF) {
@@ -354,7 +354,7 @@ func FuzzOptions(f *testing.F) {
 	f.Add(ipfixMessage(1, set(3, u16(300, len(every), 2), specifiers(every)), set(300, records(every, 3))))
 	f.Add(v9Datagram(1, set(1, u16(300, 4, 8), u16(2, 4, 82, 8, 34, 4)), set(300, make([]byte, 16))))
 	f.Fuzz(func(t *testing.T, datagram []byte) {
-		s := NewSession(Limits{})
+		s := NewSession(Config{})
 		var m Message
 		s.Decode(datagram, 0, &flow.Batch{}, &m)
 		texts := func(list ...string) {
@@ -418,7 +418,7 @@ func TestApplicationID(t *testing.T) {
 			var b flow.Batch
 			var m Message
 			fields := []TemplateField{{0, 4, 1}, {0, 95, uint16(length)}}
-			NewSession(Limits{}).Decode(ipfixMessage(1, templateSet(2, 256, fields), set(256, []byte{6}, data)), 0, &b, &m)
+			NewSession(Config{}).Decode(ipfixMessage(1, templateSet(2, 256, fields), set(256, []byte{6}, data)), 0, &b, &m)
 			if b.Len() != 1 {
 				t.Fatalf("%x: %d rows", c.id, b.Len())
 			}

@@ -26,7 +26,7 @@ func ExampleOptionRecord_Interface() {
 		0, 3, 0, 18, 1, 0, 0, 2, 0, 1, 0, 10, 0, 4, 0, 82, 0xff, 0xff, // options template 256: ingressInterface → interfaceName
 		1, 0, 0, 22, 0, 0, 0, 5, 4, 'x', 'e', '-', '0', 0, 0, 0, 6, 4, 'x', 'e', '-', '1', // two records of it
 	}
-	session := netflow.NewSession(netflow.Limits{})
+	session := netflow.NewSession(netflow.Config{})
 	var batch flow.Batch
 	var message netflow.Message
 	if err := session.Decode(datagram, 0, &batch, &message); err != nil {

@@ -219,9 +219,10 @@ func TestElementsAreRegistered(t *testing.T) {
 		asAddr4: {TypeIpv4Address}, asAddr6: {TypeIpv6Address}, asMAC: {TypeMacAddress}, asLabel: {TypeOctetArray},
 		asDSCP: {TypeUnsigned8}, asApplication: {TypeOctetArray}, asSeconds: {TypeDateTimeSeconds}, asMillis: {TypeDateTimeMilliseconds},
 		asNTP: {TypeDateTimeMicroseconds, TypeDateTimeNanoseconds}, asBefore: {TypeUnsigned32}, asUptime: {TypeUnsigned32}, asMicros: {TypeUnsigned32},
+		asFlags: {TypeUnsigned16}, asText: {TypeString}, asACL: {TypeOctetArray}, asCommunities: {TypeBasicList},
 	}
 	for _, e := range elements {
-		info, ok := Lookup(0, e.id)
+		info, ok := Lookup(e.pen, e.id)
 		if !ok {
 			t.Errorf("element %d is not in the registry", e.id)
 			continue

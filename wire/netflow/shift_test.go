@@ -12,7 +12,7 @@ func TestShiftClock(t *testing.T) {
 	const by = 86_400_000 * 365
 	for name, datagrams := range shiftCases() {
 		t.Run(name, func(t *testing.T) {
-			plain, shifted := NewSession(Limits{}), NewSession(Limits{})
+			plain, shifted := NewSession(Config{}), NewSession(Config{})
 			want, got := flow.NewBatch(8), flow.NewBatch(8)
 			var m Message
 			for _, d := range datagrams {
@@ -42,7 +42,7 @@ func TestShiftClock(t *testing.T) {
 
 func shiftCases() map[string][][]byte {
 	be := binary.BigEndian
-	v5 := make([]byte, v5Header+v5Record)
+	v5 := make([]byte, v5Header+v5.least)
 	be.PutUint16(v5, 5)
 	be.PutUint16(v5[2:], 1)
 	be.PutUint32(v5[4:], 100_000)
@@ -101,7 +101,7 @@ func shiftCases() map[string][][]byte {
 }
 
 func TestShiftClockLeavesTheUnknownAlone(t *testing.T) {
-	s := NewSession(Limits{})
+	s := NewSession(Config{})
 	d := shiftCases()["ipfix milliseconds"][1]
 	if unknown := s.ShiftClock(d, 5000); unknown != 1 {
 		t.Errorf("%d sets are unknown, want 1", unknown)

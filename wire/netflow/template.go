@@ -38,7 +38,8 @@ type domain struct {
 
 type template struct {
 	Template
-	program *program
+	program  *program
+	mirrored *program // see mirror; nil until it is needed
 }
 
 // Indices of domain.templates.
@@ -123,7 +124,7 @@ func (s *Session) define(t *Template, m *Message) {
 	}
 	fresh := &template{Template: *t}
 	fresh.Fields = slices.Clone(t.Fields)
-	fresh.program = compile(&fresh.Template)
+	fresh.program = s.compile(&fresh.Template, false)
 	d.templates[kind][t.ID] = fresh
 	s.count++
 	m.NewTemplates++

@@ -10,11 +10,7 @@ const future = 60 * 60 * 1000
 // age is how long before uptime a sysUptime time stamp was, in milliseconds.
 // The clock wraps every 49.7 days; a time slightly ahead has a negative age.
 func age(uptime, stamp uint32) int64 {
-	d := uptime - stamp
-	if -d <= future {
-		return -int64(-d)
-	}
-	return int64(d)
+	return int64(uptime-stamp+future) - future
 }
 
 // ntpEpoch is 1970 in seconds since 1900.
@@ -32,6 +28,13 @@ func fromNTP(v uint64) int64 {
 
 // runTimes computes start and end of each row from whatever the template has.
 func (p *program) runTimes(starts, ends []int64, r *rows, h *header) {
+	if p.delay.used() {
+		defer func() {
+			for i := range starts {
+				starts[i] += int64(min(r.number(i, p.delay), 1<<40))
+			}
+		}()
+	}
 	if p.start.used() {
 		p.loadTimes(starts, p.start, r, h)
 	}
@@ -83,11 +86,9 @@ func (p *program) loadTimes(dst []int64, f field, r *rows, h *header) {
 		return
 	}
 	if f.as == asMillis && f.length == 8 {
-		k := int(f.segment)
 		for i := range dst {
-			at := int(r.starts[k]) + int(f.offset)
+			at := r.offset(i, f.place)
 			dst[i] = int64(binary.BigEndian.Uint64(r.data[at : at+8]))
-			k += r.width
 		}
 		return
 	}
@@ -118,11 +119,9 @@ func (p *program) loadUptimes(dst []int64, f field, r *rows, h *header) {
 			dst[i] = h.export - age(uptime, uint32(r.number(i, f)))
 		}
 	case h.booted && f.length == 4:
-		k := int(f.segment)
 		for i := range dst {
-			at := int(r.starts[k]) + int(f.offset)
+			at := r.offset(i, f.place)
 			dst[i] = h.export - age(h.uptime, binary.BigEndian.Uint32(r.data[at:at+4]))
-			k += r.width
 		}
 	case h.booted:
 		for i := range dst {
