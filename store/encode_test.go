@@ -135,7 +135,7 @@ func TestEncodedFilesReadBackEqual(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000, 100_000} {
+	for _, n := range []int{10, 100, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			batch := flow.NewBatch(n)
 			generate(batch, n, noon, seeded())
