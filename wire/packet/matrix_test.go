@@ -44,6 +44,8 @@ func inners() (list []inner) {
 	add("IPv4 IGMP", ip4(2, 0, []byte{0x94, 4, 0, 0}, []byte{0x16, 0, 0, 0, 224, 0, 0, 9}))
 	add("IPv4 options", ip4(TCP, 0, []byte{7, 7, 4, 0, 0, 0, 0, 0}, tcpAll))
 	add("IPv4 first fragment", ip4(UDP, 0x2000, nil, udp(40003, 40004, make([]byte, 16))))
+	add("IPv4 later fragment", ip4(UDP, 0x0010, nil, udp(40003, 40004)))
+	add("IPv6 later fragment", ip6(fragment, []byte{UDP, 0, 0, 64}, u32(77), udpSome))
 	add("IPv4 GRE of unknown protocol", ip4(gre, 0, nil, greHeader(0, 0x9999), make([]byte, 8)))
 	options := []byte{1, 4, 0, 0, 0, 0}
 	add("IPv6 hop-by-hop, destination options", ip6(hopByHop, []byte{destOpts, 0}, options, []byte{UDP, 0}, options, udpSome))
@@ -101,6 +103,12 @@ func tunnels() (list []tunnelled) {
 		})
 		add("ERSPAN III", func(v int, p []byte) []byte {
 			return around(gre, greHeader(0x1000, etherERSPAN3, 1), u32(0x20000008, 0, 0), within(v, p))
+		})
+		add("WCCP", func(v int, p []byte) []byte {
+			if v == 6 { // it knows IPv4 only
+				p = between(ip6In, p)
+			}
+			return around(gre, greHeader(0, etherWCCP), u32(0x00510000), p)
 		})
 		for tags, frame := range []func(int, []byte) []byte{within, tagged} {
 			how := fmt.Sprintf(", %d tags", 2*tags)

@@ -19,8 +19,8 @@ import (
 // that has it, the outermost first.
 var tsharkFields = []string{"frame.protocols",
 	"eth.src", "eth.dst", "eth.type", "vlan.id", "vlan.etype", "ieee8021ad.id", "sll.etype", "mpls.label", "mpls.bottom",
-	"ip.src", "ip.dst", "ip.dsfield", "ip.ttl", "ip.frag_offset", "ip.id",
-	"ipv6.src", "ipv6.dst", "ipv6.tclass", "ipv6.hlim", "ipv6.flow", "ipv6.fraghdr.offset", "ipv6.fraghdr.ident", "ipv6.routing.srh.addr",
+	"ip.src", "ip.dst", "ip.dsfield", "ip.ttl", "ip.frag_offset", "ip.id", "ip.proto",
+	"ipv6.src", "ipv6.dst", "ipv6.tclass", "ipv6.hlim", "ipv6.flow", "ipv6.fraghdr.offset", "ipv6.fraghdr.ident", "ipv6.fraghdr.nxt", "ipv6.routing.srh.addr",
 	"tcp.srcport", "tcp.dstport", "tcp.flags", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport", "dccp.srcport", "dccp.dstport",
 	"icmp.type", "icmp.code", "icmpv6.type", "icmpv6.code",
 	"gre.flags.key", "gre.key", "erspan.spanid", "vxlan.vni", "geneve.vni", "gtp.teid"}
@@ -42,6 +42,15 @@ func tshark(t *testing.T, link packet.Link, packets [][]byte) (rows []map[string
 	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if rows = dissect(t, path); len(rows) != len(packets) {
+		t.Fatalf("%d of %d packets were dissected", len(rows), len(packets))
+	}
+	return rows
+}
+
+// dissect has tshark dissect a capture file.
+func dissect(t *testing.T, path string) (rows []map[string][]string) {
+	t.Helper()
 	args := []string{"-n", "-r", path, "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;",
 		"-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-d", "udp.port==8472,vxlan",
 		"-d", "mpls.label==1001,pwethcw", "-d", "mpls.label==1002,pwethnocw"}
@@ -63,9 +72,6 @@ func tshark(t *testing.T, link packet.Link, packets [][]byte) (rows []map[string
 			}
 		}
 		rows = append(rows, row)
-	}
-	if len(rows) != len(packets) {
-		t.Fatalf("%d of %d packets were dissected", len(rows), len(packets))
 	}
 	return rows
 }
@@ -188,16 +194,19 @@ func ourColumns(row map[string][]string) map[string]string {
 			delete(want, "flow_label")
 			delete(want, "fragment_offset")
 			delete(want, "fragment_id")
+			delete(want, "protocol")
 			want["version"] = name
 			want["src_addr"], want["dst_addr"] = take(name+".src"), take(name+".dst")
 			if name == "ip" {
 				want["tos"], want["ttl"] = take("ip.dsfield"), take("ip.ttl")
 				want["fragment_offset"], want["fragment_id"] = take("ip.frag_offset"), take("ip.id")
+				want["protocol"] = take("ip.proto")
 			} else {
 				want["tos"], want["ttl"], want["flow_label"] = take("ipv6.tclass"), take("ipv6.hlim"), take("ipv6.flow")
 			}
 		case "ipv6.fraghdr":
 			want["fragment_offset"], want["fragment_id"] = take("ipv6.fraghdr.offset"), take("ipv6.fraghdr.ident")
+			want["protocol"] = take("ipv6.fraghdr.nxt")
 		}
 	}
 

@@ -65,7 +65,8 @@ type Extract struct {
 //
 //   - ipip is IPv4 in IPv4, and both in IPv6; 6in4 is IPv6 in IPv4.
 //   - gre is RFC 2784 with RFC 2890's key, which is the tunnel_id: 32 bits, of
-//     which NVGRE uses the upper 24. Its ERSPAN has the session as its id.
+//     which NVGRE uses the upper 24. ERSPAN has its session as the id. PPTP's
+//     and RFC 1701's source-routed GRE are not entered.
 //   - vxlan is told by the ports 4789 and 8472, and 4790 for VXLAN-GPE; geneve
 //     by 6081; gtp-u by 2152, of which only G-PDUs with IP are entered.
 //   - srv6 has a segment routing header around IP or Ethernet; the tunnel's

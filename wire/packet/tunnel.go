@@ -19,6 +19,7 @@ const (
 	etherBridged = 0x6558 // an Ethernet frame
 	etherERSPAN  = 0x88be // ERSPAN type I or II
 	etherERSPAN3 = 0x22eb
+	etherWCCP    = 0x883e
 )
 
 // enter goes into the tunnels of the set, one inside the other, and tells how
@@ -103,6 +104,11 @@ func (l *Layout) gre(p []byte, tunnels Tunnels, at int) bool {
 		at += 4
 	}
 	switch etherType {
+	case etherWCCP: // version 2 has a header of its own before IPv4
+		if at < len(p) && p[at]>>4 != 4 {
+			at += 4
+		}
+		etherType = etherIPv4
 	case etherERSPAN:
 		if sequence { // type II, else type I without a header
 			if at+8 > len(p) {

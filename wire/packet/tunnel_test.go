@@ -72,6 +72,8 @@ var tunnelCases = []struct {
 	{"ERSPAN type II", all, Raw, in4(gre, greHeader(0x1000, etherERSPAN, 1), u32(0x10000007, 0), ethernet(0x0800, packet4)), frame4 + `,"tunnel":"gre","tunnel_id":7` + around4},
 	{"ERSPAN type III", all, Raw, in4(gre, greHeader(0x1000, etherERSPAN3, 1), u32(0x20000008, 0, 0), ethernet(0x0800, packet4)), frame4 + `,"tunnel":"gre","tunnel_id":8` + around4},
 	{"ERSPAN type III with a platform's header", all, Raw, in4(gre, greHeader(0x1000, etherERSPAN3, 1), u32(0x20000008, 0, 1, 0, 0), ethernet(0x0800, packet4)), frame4 + `,"tunnel":"gre","tunnel_id":8` + around4},
+	{"WCCP version 1", all, Raw, in4(gre, greHeader(0, etherWCCP), packet4), inner4 + `,"tunnel":"gre"` + around4},
+	{"WCCP version 2", all, Raw, in4(gre, greHeader(0, etherWCCP), u32(0x00510000), packet4), inner4 + `,"tunnel":"gre"` + around4},
 	{"GRE with source routes", all, Raw, in4(gre, greHeader(0x4000, 0x0800), packet4), bare + `"protocol":47,` + header4 + `}`},
 	{"GRE of PPTP", all, Raw, in4(gre, greHeader(0x2001, 0x880b, 0), packet4), bare + `"protocol":47,` + header4 + `}`},
 	{"GRE keepalive", all, Raw, in4(gre, greHeader(0, 0)), bare + `"protocol":47,` + header4 + `}`},
