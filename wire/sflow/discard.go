@@ -16,10 +16,9 @@ func (r *run) discardSample(body []byte) {
 		r.Problems[SampleTruncated]++
 		return
 	}
-	i := r.row()
+	i := r.row(1)
 	s.Row = i
 	r.Discards = append(r.Discards, s)
-	r.rated(i, 1)
 	r.interfaces(i, s.Source, Port{PortIfIndex, in}, Port{PortIfIndex, out})
 	r.b.Present[i].Add(flow.OutIf) // discarded before its output was known: 0
 	status, _ := discarded(s.Reason)

@@ -41,10 +41,9 @@ func (r *run) oldFlowSample(d *reader) {
 		r.ended(d, SampleTruncated)
 		return
 	}
-	i := r.row()
+	i := r.row(s.Rate)
 	s.Row = i
 	r.Samples = append(r.Samples, s)
-	r.rated(i, s.Rate)
 	to := Port{Value: out}
 	if out>>31 != 0 {
 		to = Port{PortSeveral, out & 0x7fffffff}

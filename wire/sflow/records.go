@@ -189,7 +189,7 @@ func (r *run) header(i int, s *sampled, protocol uint32, frame int64, header []b
 	s.seen = true
 	s.header = l.Length
 	if l.Length == 0 {
-		s.header = int(max(0, frame-int64(l.Network)))
+		s.header = int(max(0, frame-int64(l.Outermost)))
 	}
 }
 

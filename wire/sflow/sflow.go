@@ -216,8 +216,8 @@ var rowColumns = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.Observatio
 
 var rateColumns = flow.MaskOf(flow.SamplingRate, flow.SamplingSource)
 
-// row appends one packet's row.
-func (r *run) row() int {
+// row appends the row of a packet that is one of rate.
+func (r *run) row(rate uint32) int {
 	b := r.b
 	i := b.Extend(1)
 	b.Time(flow.Received)[i] = r.received
@@ -226,19 +226,16 @@ func (r *run) row() int {
 	b.U8(flow.ExportProtocol)[i] = r.Protocol
 	b.U32(flow.ObservationDomain)[i] = r.SubAgent
 	b.U64(flow.Packets)[i] = 1
-	b.Present[i].Or(rowColumns)
-	return i
-}
-
-// rated sets the row's sampling rate.
-func (r *run) rated(i int, rate uint32) {
+	present := &b.Present[i]
+	present.Or(rowColumns)
 	if rate == 0 {
 		r.Problems[SamplingRateZero]++
-		return
+		return i
 	}
-	r.b.U32(flow.SamplingRate)[i] = rate
-	r.b.U8(flow.SamplingSource)[i] = flow.SamplingRecord
-	r.b.Present[i].Or(rateColumns)
+	b.U32(flow.SamplingRate)[i] = rate
+	b.U8(flow.SamplingSource)[i] = flow.SamplingRecord
+	present.Or(rateColumns)
+	return i
 }
 
 // flowSample decodes a flow sample into a row, unless it is too short to be one.
@@ -252,10 +249,9 @@ func (r *run) flowSample(body []byte, expanded bool) {
 		return
 	}
 	word := func(n int) uint32 { return binary.BigEndian.Uint32(body[4*n:]) }
-	i := r.row()
 	r.Samples = append(r.Samples, Sample{})
 	s := &r.Samples[len(r.Samples)-1] // filled where it is: a copy would wait for the writes
-	s.Row, s.Sequence = i, word(0)
+	s.Sequence = word(0)
 	var in, out Port
 	if expanded {
 		s.Source = Source{word(1), word(2)}
@@ -266,9 +262,9 @@ func (r *run) flowSample(body []byte, expanded bool) {
 		s.Rate, s.Pool, s.Drops = word(2), word(3), word(4)
 		in, out = portOf(word(5)), portOf(word(6))
 	}
-	r.rated(i, s.Rate)
-	r.interfaces(i, s.Source, in, out)
-	r.flowRecords(i, body[size:], word(size/4-1))
+	s.Row = r.row(s.Rate)
+	r.interfaces(s.Row, s.Source, in, out)
+	r.flowRecords(s.Row, body[size:], word(size/4-1))
 }
 
 // Port is an interface as samples name it: by its ifIndex, or by a reason why

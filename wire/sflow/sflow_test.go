@@ -2,6 +2,7 @@ package sflow
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/internal/fixtures"
+	"github.com/minamo-flow/minamo/wire/packet"
 	"github.com/minamo-flow/minamo/wire/pcap"
 )
 
@@ -172,6 +174,60 @@ func testDecode(t *testing.T, cases []decodeCase, begin string) {
 			if m.Problems[k] != c.problems[k] {
 				t.Errorf("%s: %s counted %d times, want %d", c.name, k, m.Problems[k], c.problems[k])
 			}
+		}
+	}
+}
+
+// TestDecoder has a decoder look into tunnels, and at bits: the packet's bytes
+// stay those of the outer one, even where its header leaves them open.
+func TestDecoder(t *testing.T) {
+	inner := frame[18:]
+	outer := []byte{0x45, 0, 0x05, 0xf0, 0, 9, 0x40, 0, 63, 4, 0, 0, 203, 0, 113, 1, 203, 0, 113, 2}
+	offloaded := append([]byte{0x45, 0, 0, 0}, outer[4:]...)
+	d := datagram(sample(raw(11, 1520, 0, join(outer, inner))), sample(raw(11, 1520, 0, join(offloaded, inner))),
+		sample(raw(11, 1520, 0, join(outer, inner)), opaque(tunnelIP4Ingress, u32(1550, 47), []byte{192, 0, 2, 7, 192, 0, 2, 8}, u32(0, 0, 0, 0))))
+	c := Decoder{Packet: &packet.Parser{
+		Tunnels:  packet.TunnelsOf(flow.TunnelIPIP),
+		Extracts: []packet.Extract{{Column: flow.ApplicationID, Base: packet.TransportHeader, Offset: 32, Length: 32}},
+	}, MaxSamples: 3}
+	b := flow.NewBatch(1)
+	var m Message
+	if err := c.Decode(d, 1000, b, &m); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		want := begin + `"bytes":1520,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":6,"src_port":443,"dst_port":50000,"tcp_flags":24,` + way + `,"tos":0,"ttl":63,"fragment_offset":0,"fragment_id":9,"tunnel":"ipip","tunnel_src_addr":"203.0.113.1","tunnel_dst_addr":"203.0.113.2","application_id":1}`
+		if got := string(b.AppendJSON(nil, i)); got != want {
+			t.Errorf("row %d:\ngot  %s\nwant %s", i, got, want)
+		}
+	}
+	if m.Problems != [NumProblems]uint32{} {
+		t.Errorf("%v", m.Problems)
+	}
+
+	c.MaxSamples = 2
+	for _, d := range [][]byte{d, oldDatagram(4, oldSample(3, 4, ip4Packet), oldSample(3, 4, ip4Packet), oldSample(3, 4, ip4Packet))} {
+		if err := c.Decode(d, 1000, b, &m); err != nil || m.Flows != 2 || m.Problems != [NumProblems]uint32{SamplesOverLimit: 1} {
+			t.Errorf("%d rows, %v, %v", m.Flows, m.Problems, err)
+		}
+	}
+	lie := datagramOf(1<<32-1, sample(raw(11, 40, 0, nil)), sample(raw(11, 40, 0, nil)))
+	if err := c.Decode(lie, 1000, b, &m); err != nil || m.Flows != 2 || m.Problems != [NumProblems]uint32{CountMismatch: 1} {
+		t.Errorf("%d rows, %v, %v", m.Flows, m.Problems, err)
+	}
+}
+
+// TestSampleTime takes a sample's own time for its start and end.
+func TestSampleTime(t *testing.T) {
+	d := datagram(sample(raw(11, 40, 0, nil), opaque(extendedTimestamp, binary.BigEndian.AppendUint64(nil, 1700000000123456789))))
+	b := flow.NewBatch(1)
+	var m Message
+	if err := Decode(d, 1700000000999, b, &m); err != nil {
+		t.Fatal(err)
+	}
+	for c, want := range map[flow.Column]int64{flow.Received: 1700000000999, flow.Start: 1700000000123, flow.End: 1700000000123} {
+		if got := b.Time(c)[0]; got != want {
+			t.Errorf("%s is %d, want %d", c, got, want)
 		}
 	}
 }
