@@ -182,7 +182,7 @@ const (
 
 // Codes of Tunnel.
 const (
-	TunnelIPIP   = 1 // IPv4 or IPv6 in IPv4, IPv4 or IPv6 in IPv6 (RFC 2003, RFC 2473)
+	TunnelIPIP   = 1 // IPv4 in IPv4, IPv4 or IPv6 in IPv6 (RFC 2003, RFC 2473)
 	Tunnel6in4   = 2 // IPv6 in IPv4 (RFC 4213)
 	TunnelGRE    = 3 // RFC 2784, RFC 2890; NVGRE (RFC 7637)
 	TunnelVXLAN  = 4 // RFC 7348
