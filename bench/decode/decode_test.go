@@ -42,7 +42,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, c := range cases {
 		b.Run(c.name+"/minamo", func(b *testing.B) {
 			batch := flow.NewBatch(4096)
-			session := ours.NewSession(ours.Limits{})
+			session := ours.NewSession(ours.Config{})
 			var netflow ours.Message
 			var sflow oursflow.Message
 			decode := func(datagram []byte) (int, error) {
