@@ -51,7 +51,7 @@ func (l *Layout) tunnel(p []byte, tunnels Tunnels) bool {
 		case portVXLAN, portVXLANLinux:
 			return p[at+8]&8 != 0 && l.inside(p, tunnels, flow.TunnelVXLAN, int64(be32(p, at+12)>>8), etherBridged, at+16)
 		case portVXLANGPE:
-			return p[at+8]&12 == 12 && l.inside(p, tunnels, flow.TunnelVXLAN, int64(be32(p, at+12)>>8), gpeTypes[min(p[at+11], 5)], at+16)
+			return p[at+8]&12 == 12 && l.inside(p, tunnels, flow.TunnelVXLAN, int64(be32(p, at+12)>>8), gpeTypes[p[at+11]], at+16)
 		case portGeneve:
 			return p[at+8]>>6 == 0 && l.inside(p, tunnels, flow.TunnelGeneve, int64(be32(p, at+12)>>8), be16(p, at+10), at+16+int(p[at+8]&63)*4)
 		case portGTPU:
@@ -62,7 +62,7 @@ func (l *Layout) tunnel(p []byte, tunnels Tunnels) bool {
 }
 
 // gpeTypes are the EtherTypes of VXLAN-GPE's next protocols.
-var gpeTypes = [...]uint16{1: etherIPv4, 2: etherIPv6, 3: etherBridged, 5: etherMPLS}
+var gpeTypes = [256]uint16{1: etherIPv4, 2: etherIPv6, 3: etherBridged, 5: etherMPLS}
 
 // plain is the kind of a tunnel that has no header of its own. What SRv6
 // sends to a single segment (H.Encaps.Red, RFC 8986 §5.2) looks like any IP in

@@ -83,6 +83,8 @@ var tunnelCases = []struct {
 	{"VXLAN on Linux's port, in IPv6", all, Raw, in6(UDP, udp(9999, 8472, vxlanHeader(0xffffff), ethernet(0x86dd, packet6))),
 		frame6 + `,"tunnel":"vxlan","tunnel_id":16777215` + around6},
 	{"VXLAN-GPE", all, Raw, in4(UDP, udp(9999, 4790, []byte{12, 0, 0, 2}, u32(5001<<8), packet6)), inner6 + `,"tunnel":"vxlan","tunnel_id":5001` + around4},
+	{"VXLAN-GPE with labels", all, Raw, in4(UDP, udp(9999, 4790, []byte{12, 0, 0, 5}, u32(5001<<8), label(3, true), packet4)), inner4 + `,"mpls_label1":3,"tunnel":"vxlan","tunnel_id":5001` + around4},
+	{"VXLAN-GPE of an unknown protocol", all, Raw, in4(UDP, udp(9999, 4790, []byte{12, 0, 0, 6}, u32(5001<<8), label(3, true), packet4)), bare + `"protocol":17,"src_port":9999,"dst_port":4790,` + header4 + `}`},
 	{"VXLAN without a valid number", all, Raw, in4(UDP, udp(9999, 4789, u32(0, 5001<<8), ethernet(0x0800, packet4))), bare + `"protocol":17,"src_port":9999,"dst_port":4789,` + header4 + `}`},
 	{"ARP in VXLAN", all, Ethernet, join(make([]byte, 12), u16(0x8100, 9, 0x0800), in4(UDP, udp(9999, 4789, vxlanHeader(5001), ethernet(0x0806)))),
 		`{"ether_type":2054,` + ends2 + `,"tunnel":"vxlan","tunnel_id":5001` + around4},
