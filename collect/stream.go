@@ -241,12 +241,13 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 		if err != nil {
 			return x.ending(err, r.Buffered())
 		}
-		length, end, err := messageLength(head)
+		length, err := MessageLength(head)
 		if err != nil {
-			if end == endVersion {
-				c.Exporters.countRejected(uint32(binary.BigEndian.Uint16(head)))
+			if version := binary.BigEndian.Uint16(head); version != flow.IPFIX {
+				c.Exporters.countRejected(uint32(version))
+				return endVersion, err
 			}
-			return end, err
+			return endLength, err
 		}
 		if r.Buffered() < length {
 			x.wait(messageTime)
@@ -265,7 +266,7 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 				break
 			}
 			head, _ := r.Peek(messageHeader)
-			if length, _, err = messageLength(head); err != nil {
+			if length, err = MessageLength(head); err != nil {
 				break // and met again above
 			}
 		}
@@ -274,16 +275,17 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 	}
 }
 
-// messageLength is how long a message claims to be. After an error nothing in
-// the stream can be found any more.
-func messageLength(head []byte) (length int, end ending, err error) {
+// MessageLength is how long an IPFIX message claims to be, by its first four
+// bytes. After an error nothing in the stream can be found any more.
+func MessageLength(head []byte) (int, error) {
 	if binary.BigEndian.Uint16(head) != flow.IPFIX {
-		return 0, endVersion, notIPFIX(head)
+		return 0, notIPFIX(head)
 	}
-	if length = int(binary.BigEndian.Uint16(head[2:])); length < ipfixHeader {
-		return 0, endLength, fmt.Errorf("a message claims %d bytes, less than its header has", length)
+	length := int(binary.BigEndian.Uint16(head[2:]))
+	if length < ipfixHeader {
+		return 0, fmt.Errorf("a message claims %d bytes, less than its header has", length)
 	}
-	return length, 0, nil
+	return length, nil
 }
 
 // ending judges the error that ended a connection, where part of a message had come.

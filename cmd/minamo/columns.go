@@ -43,3 +43,15 @@ func exporterConfig(cfg config.Config) (collect.ExporterConfig, error) {
 	}
 	return c, nil
 }
+
+// decodingConfig is that of a file, or the default where file is "".
+func decodingConfig(file string) (collect.ExporterConfig, error) {
+	cfg := config.Default()
+	if file != "" {
+		var err error
+		if cfg, err = config.Load(file); err != nil {
+			return collect.ExporterConfig{}, err
+		}
+	}
+	return exporterConfig(cfg)
+}

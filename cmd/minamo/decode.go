@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -17,34 +20,56 @@ import (
 	"github.com/minamo-flow/minamo/wire/pcap"
 )
 
-const decodeUsage = `Usage: minamo decode FILE…
+const decodeUsage = `Usage: minamo decode [--config FILE] FILE…
 
-Prints each flow in capture files (pcap, pcapng; - is standard input) as one
-JSON object a line, in file order, with the column names of docs/columns.md.
-Every UDP datagram is looked at, whatever its port; templates and sampling
-rates are remembered from one file to the next. Values are as exported: packets
-and bytes are not multiplied by the sampling rate, times are the device's own.
+Prints each flow in files as one JSON object a line, in file order, with the
+column names of docs/columns.md. A file is a capture (pcap, pcapng), of which
+every UDP datagram is looked at, whatever its port; or IPFIX messages one after
+the other (RFC 5655), as connections carry them: tcpflow makes such files of a
+captured connection. - is standard input. Templates and sampling rates are
+remembered from one file to the next. Values are as exported: packets and bytes
+are not multiplied by the sampling rate, times are the device's own.
 
 What could not be decoded is told on standard error. Exit status: 0; 1 if any
 datagram was malformed, a file could not be read, or held no flow export at all;
 2 when called wrongly.
+
+Options:
 `
 
 func decodeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
-		fmt.Fprint(stdout, decodeUsage)
-		return 0
+	flags := flag.NewFlagSet("minamo decode", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	help := func(w io.Writer) {
+		flags.SetOutput(w)
+		fmt.Fprint(w, decodeUsage)
+		flags.PrintDefaults()
 	}
-	if len(args) == 0 || slices.ContainsFunc(args, func(a string) bool { return len(a) > 1 && a[0] == '-' }) {
-		fmt.Fprint(stderr, decodeUsage)
+	flags.Usage = func() {}
+	file := flags.String("config", "", "configuration `FILE`: its columns and collect.sampling, .decapsulate and .limits count")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		help(stdout)
+		return 0
+	case err != nil:
+		return 2
+	case flags.NArg() == 0:
+		help(stderr)
 		return 2
 	}
+	cfg, err := decodingConfig(*file)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	cfg.KeepClock = true
 	d := decoding{
-		exporters: collect.NewExporters(collect.ExporterConfig{KeepClock: true}, slog.New(slog.DiscardHandler)),
+		exporters: collect.NewExporters(cfg, slog.New(slog.DiscardHandler)),
 		batch:     flow.NewBatch(1024),
 		out:       bufio.NewWriterSize(stdout, 1<<16),
 		stderr:    stderr,
 	}
+	args = flags.Args()
 	for _, name := range args {
 		if err := d.file(ctx, name); err != nil {
 			fmt.Fprintf(stderr, "minamo decode: %s: %v\n", name, err)
@@ -82,7 +107,11 @@ func (d *decoding) file(ctx context.Context, name string) error {
 		defer f.Close()
 		in = f
 	}
-	packets, err := pcap.NewReader(in)
+	buffered := bufio.NewReaderSize(in, 1<<16)
+	if head, err := buffered.Peek(4); err == nil && binary.BigEndian.Uint16(head) == flow.IPFIX {
+		return d.messages(ctx, name, buffered)
+	}
+	packets, err := pcap.NewReader(buffered)
 	if err != nil {
 		return err
 	}
@@ -117,6 +146,37 @@ func (d *decoding) file(ctx context.Context, name string) error {
 	return nil
 }
 
+// messages decodes an IPFIX file (RFC 5655). It does not tell who exported;
+// received is when the exporter sent. The session stays for the summary.
+func (d *decoding) messages(ctx context.Context, name string, in *bufio.Reader) error {
+	session := d.exporters.Connect(netip.IPv4Unspecified())
+	for number := 1; ctx.Err() == nil; number++ {
+		head, err := in.Peek(8)
+		if err == io.EOF && len(head) == 0 {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("message %d: %w", number, io.ErrUnexpectedEOF)
+		}
+		length, err := collect.MessageLength(head)
+		if err != nil {
+			return fmt.Errorf("message %d: %w", number, err)
+		}
+		message, err := in.Peek(length)
+		if err != nil {
+			return fmt.Errorf("message %d: %d bytes of %d: %w", number, len(message), length, io.ErrUnexpectedEOF)
+		}
+		if err := session.Decode(message, 1000*int64(binary.BigEndian.Uint32(message[4:])), d.batch); err != nil {
+			fmt.Fprintf(d.stderr, "%s: message %d: %v\n", name, number, errors.Unwrap(err))
+			d.failed = true
+		}
+		in.Discard(length)
+		if err := d.print(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 // print writes the rows of the batch and empties it.
 func (d *decoding) print() error {
 	for i := range d.batch.Len() {
@@ -139,7 +199,8 @@ func skipped(w io.Writer, name string, stats pcap.Stats) {
 	}
 }
 
-// summary tells for each exporter what was not used, by kind.
+// summary tells for each exporter what was not used, by kind, and which
+// elements an operator could map to columns.
 func (d *decoding) summary() {
 	for _, x := range d.exporters.Status() {
 		var parts []string
@@ -148,6 +209,14 @@ func (d *decoding) summary() {
 		}
 		if parts != nil {
 			fmt.Fprintf(d.stderr, "exporter %s: %s\n", x.Exporter, strings.Join(parts, ", "))
+		}
+		details, _ := d.exporters.Details(x.Exporter.String())
+		var elements []string
+		for _, e := range details.Skipped {
+			elements = append(elements, strings.TrimSpace(e.Element+" "+e.Name))
+		}
+		if elements != nil {
+			fmt.Fprintf(d.stderr, "exporter %s: no column holds %s\n", x.Exporter, strings.Join(elements, ", "))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -245,6 +246,21 @@ func TestDecodeCommand(t *testing.T) {
 	if status, _, errs := minamo(t, "decode", filepath.Join(t.TempDir(), "none")); status != 1 || !strings.Contains(errs, "none") {
 		t.Errorf("no file: status %d: %s", status, errs)
 	}
+	// IPFIX messages one after the other (RFC 5655), the last one cut.
+	message := []byte{0, 10, 0, 16 + 20 + 14, 0x4d, 0x7c, 0x6d, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+		0, 2, 0, 20, 1, 0, 0, 3, 0, 8, 0, 4, 0, 1, 0, 4, 0x27, 0x0f, 0, 2,
+		1, 0, 0, 14, 192, 0, 2, 7, 0, 0, 1, 44, 0, 9}
+	stream := filepath.Join(t.TempDir(), "stream.ipfix")
+	os.WriteFile(stream, slices.Concat(message, message, message[:30]), 0o644)
+	status, out, errs = minamo(t, "decode", stream)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); status != 1 || len(lines) != 2 ||
+		!strings.Contains(lines[1], `"received":"2011-03-13T07:06:40.000Z"`) || !strings.Contains(lines[1], `"bytes":300`) || !strings.Contains(errs, "message 3: 30 bytes of 50") {
+		t.Errorf("IPFIX file: status %d: %s%s", status, out, errs)
+	}
+	if !strings.Contains(errs, "no column holds 0/9999") {
+		t.Errorf("the element that is not kept is not named: %s", errs)
+	}
+
 	text := filepath.Join(t.TempDir(), "text")
 	os.WriteFile(text, []byte("hello, this is no capture file"), 0o644)
 	if status, _, errs := minamo(t, "decode", text); status != 1 || !strings.Contains(errs, "pcap") {

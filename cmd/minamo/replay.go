@@ -39,6 +39,7 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	to := flags.String("to", "127.0.0.1:2055", "`HOST:PORT` to send to")
 	now := flags.Bool("now", false, "shift the clocks in the datagrams so that the flows appear at the present")
 	pace := flags.String("speed", "1", "`X` times as fast as recorded, or max")
+	file := flags.String("config", "", "configuration `FILE`: its limits on templates count")
 	var files []string
 	for rest := args; ; {
 		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
@@ -65,6 +66,11 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 			return 2
 		}
 	}
+	cfg, err := decodingConfig(*file)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
 	target, err := net.ResolveUDPAddr("udp", *to)
 	if err == nil && target.Port == 0 {
 		err = errors.New("no port")
@@ -76,7 +82,7 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	if target.IP == nil {
 		target.IP = net.IPv4(127, 0, 0, 1) // no host is this one
 	}
-	r := replay{file: files[0], target: netip.AddrPortFrom(target.AddrPort().Addr().Unmap(), uint16(target.Port)), now: *now, speed: speed, exporters: map[netip.Addr]*replayed{}, stderr: stderr}
+	r := replay{file: files[0], target: netip.AddrPortFrom(target.AddrPort().Addr().Unmap(), uint16(target.Port)), now: *now, speed: speed, netflow: cfg.NetFlow, exporters: map[netip.Addr]*replayed{}, stderr: stderr}
 	defer r.close()
 	if err := r.run(ctx); err != nil {
 		fmt.Fprintf(stderr, "minamo replay: %s: %v\n", r.file, err)
@@ -89,11 +95,12 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 // replay reads the file twice: first to learn templates, clocks and the span,
 // then to send.
 type replay struct {
-	file   string
-	target netip.AddrPort
-	now    bool
-	speed  float64 // 0 is as fast as possible
-	stderr io.Writer
+	file    string
+	target  netip.AddrPort
+	now     bool
+	speed   float64 // 0 is as fast as possible
+	netflow netflow.Config
+	stderr  io.Writer
 
 	exporters   map[netip.Addr]*replayed
 	first, last int64 // capture times of the first and last export datagram, ns
@@ -196,7 +203,7 @@ func (r *replay) learn(ctx context.Context) error {
 	return r.each(ctx, func(d *pcap.Datagram, _ int64) error {
 		x := r.exporters[d.Src.Addr()]
 		if x == nil {
-			x = &replayed{netflow: netflow.NewSession(netflow.Config{})}
+			x = &replayed{netflow: netflow.NewSession(r.netflow)}
 			if err := r.dial(x); err != nil {
 				return err
 			}
