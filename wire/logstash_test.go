@@ -34,9 +34,17 @@ var logstashReverse = map[string]flow.Column{
 	"rev_flow_delta_bytes": flow.Bytes, "reverseOctetTotalCount": flow.Bytes, "reversePacketTotalCount": flow.Packets, "reverseVlanId": flow.SrcVLAN, "reverseIpClassOfService": flow.TOS,
 }
 
+// logstashFlags are its names of the parts of YAF's TCP flags.
+var logstashFlags = map[string]string{
+	"initialTCPFlags": name(flow.TCPFlags), "unionTCPFlags": name(flow.TCPFlags),
+	"reverseInitialTCPFlags": "reverse " + name(flow.TCPFlags), "reverseUnionTCPFlags": "reverse " + name(flow.TCPFlags),
+}
+
 // logstashOptions are its names of NetFlow v9's options, and IANA's.
 var logstashOptions = map[string]string{
 	"sampling_interval": "samplingInterval", "sampling_algorithm": "samplingAlgorithm",
+	"expiredFragmentCount": "yafExpiredFragmentCount", "assembledFragmentCount": "yafAssembledFragmentCount", "meanFlowRate": "yafMeanFlowRate", "meanPacketRate": "yafMeanPacketRate",
+	"flowTableFlushEventCount": "yafFlowTableFlushEventCount", "flowTablePeakCount": "yafFlowTablePeakCount",
 }
 
 // readLogstash reads the events that logstash's codec is tested for; those in
@@ -81,6 +89,11 @@ func logstashValue(r record, field string, v any) {
 	number, isNumber := v.(float64)
 	if isNumber {
 		text = strconv.FormatFloat(number, 'f', -1, 64)
+	}
+	if half, ok := logstashFlags[field]; ok { // of the first packet, and of the others
+		flags, _ := strconv.Atoi(r[half])
+		r[half] = strconv.Itoa(flags | int(number))
+		return
 	}
 	if c, ok := logstashReverse[field]; ok {
 		r.put("reverse "+name(c), text)

@@ -78,7 +78,7 @@ func readSflowtool(t *testing.T, file string) records {
 		if d.Version != "5" {
 			continue
 		}
-		all.put(datagrams, record{"agent": d.Agent, "sub-agent": d.SubAgent, "sequence": d.Sequence, "uptime": d.Uptime})
+		all.put(datagrams, record{"agent": address(d.Agent), "sub-agent": d.SubAgent, "sequence": d.Sequence, "uptime": d.Uptime})
 		for _, s := range d.Samples {
 			switch s.Type {
 			case "FLOWSAMPLE":
@@ -135,10 +135,8 @@ func (s sflowtoolSample) packet() record {
 		switch {
 		case flow.Schema[column].Kind == flow.MAC:
 			v = colons(v)
-		case flow.Schema[column].Kind == flow.Address: // its IPv6 has every zero
-			if a, err := netip.ParseAddr(v); err == nil {
-				v = a.String()
-			}
+		case flow.Schema[column].Kind == flow.Address:
+			v = address(v)
 		case strings.HasSuffix(field, "_vlan") && v == noVLAN:
 			v = ""
 		case field == "IPID": // sflowtool prints it in the host's byte order
@@ -173,6 +171,14 @@ func port(p string) string {
 		return "0"
 	}
 	return p
+}
+
+// address shortens IPv6 addresses, which sflowtool writes with every zero.
+func address(v string) string {
+	if a, err := netip.ParseAddr(v); err == nil {
+		return a.String()
+	}
+	return v
 }
 
 func colons(mac string) string {

@@ -22,6 +22,7 @@ var snapshotNames = map[string]flow.Column{
 	"L4SrcPort": flow.SrcPort, "L4DstPort": flow.DstPort, "SourceTransportPort": flow.SrcPort, "DestinationTransportPort": flow.DstPort,
 	"FlowSamplerId": flow.SamplerID, "SamplerId": flow.SamplerID, "Ipv4NextHop": flow.NextHop, "DstMask": flow.DstMask, "SrcMask": flow.SrcMask, "Direction": flow.Direction,
 	"SrcAs": flow.SrcAS, "DstAs": flow.DstAS, "IngressVrfid": flow.InVRF, "ApplicationId": flow.ApplicationID,
+	"CiscoClientIpv4Address": flow.SrcAddr, "CiscoServerIpv4Address": flow.DstAddr, "CiscoClientL4Port": flow.SrcPort, "CiscoServerL4Port": flow.DstPort,
 	"FirstSwitched": flow.Start, "LastSwitched": flow.End, "FlowStartMicroseconds": flow.Start, "FlowEndMicroseconds": flow.End,
 }
 

@@ -1,7 +1,9 @@
 package wire_test
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -26,7 +28,10 @@ var tsharkFlow = map[string]flow.Column{
 	"ingress_vrfid": flow.InVRF, "egress_vrfid": flow.OutVRF, "layer2_segment_id": flow.SegmentID, "ipv6flowlabel": flow.FlowLabel,
 	"toplabeladdr": flow.MPLSTopLabelAddr, "toplabeltype": flow.MPLSTopLabelType, "appl_name": flow.ApplicationName,
 	"ingress_acl_id": flow.IngressACL, "egress_acl_id": flow.EgressACL,
-	"abstimestart": flow.Start, "abstimeend": flow.End,
+	"pie.cisco.connection_client_ipv4_address": flow.SrcAddr, "pie.cisco.connection_server_ipv4_address": flow.DstAddr,
+	"pie.cisco.connection_client_transport_port": flow.SrcPort, "pie.cisco.connection_server_transport_port": flow.DstPort,
+	"pie.ixia.l7-application-name": flow.ApplicationName,
+	"abstimestart":                 flow.Start, "abstimeend": flow.End,
 }
 
 // tsharkReverse are names of what came back.
@@ -289,6 +294,9 @@ func normal(c flow.Column, text string) string {
 		}
 		return string(flow.AppendTime(nil, at.UnixMilli()))
 	case flow.Text:
+		if b, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil && len(b) == 12 { // three numbers
+			return fmt.Sprintf("%#x/%#x/%#x", binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:]))
+		}
 		_, value, ok := strings.Cut(text, ": ") // behind a label
 		if ok {
 			return value
