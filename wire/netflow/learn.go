@@ -42,7 +42,9 @@ func (r OptionRecord) Information() (Information, bool) {
 }
 
 // learn keeps what the exporter says of elements that the registry does not
-// know.
+// know. Templates that came before are compiled anew where a type is news and
+// the operator wants the element: once for each of his at most, so that no
+// exporter can make it a habit.
 func (s *Session) learn(records []OptionRecord) {
 	for _, r := range records {
 		e, ok := r.Information()
@@ -56,6 +58,17 @@ func (s *Session) learn(records []OptionRecord) {
 			s.learnt[i] = e
 		} else if len(s.learnt) < maxLearnt {
 			s.learnt = slices.Insert(s.learnt, i, e)
+			if slices.ContainsFunc(s.custom, func(c CustomElement) bool { return c.Enterprise == e.Enterprise && c.Element == e.ID }) {
+				s.recompile()
+			}
+		}
+	}
+}
+
+func (s *Session) recompile() {
+	for _, d := range s.domains {
+		for _, t := range d.templates[ofFlows] {
+			t.program, t.mirrored = s.compile(&t.Template, false), nil
 		}
 	}
 }

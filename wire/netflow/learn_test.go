@@ -1,7 +1,10 @@
 package netflow
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -73,5 +76,37 @@ func TestTypeRecords(t *testing.T) {
 	}
 	if len(s.learnt) != maxLearnt {
 		t.Errorf("%d elements learnt, the bound is %d", len(s.learnt), maxLearnt)
+	}
+}
+
+// lag is a column of the operator's own.
+var lag = func() flow.Column {
+	if err := flow.Define(flow.Field{Name: "learn_lag", Kind: flow.Uint64}); err != nil {
+		panic(err)
+	}
+	c, _ := flow.Lookup("learn_lag")
+	return c
+}()
+
+// TestTypeRecordsAfterTemplates: a type that is told late counts from then on.
+func TestTypeRecordsAfterTemplates(t *testing.T) {
+	s := NewSession(Config{Custom: []CustomElement{{Enterprise: 64496, Element: 3, Column: lag}}})
+	var b flow.Batch
+	var m Message
+	value := binary.BigEndian.AppendUint64(nil, math.Float64bits(41.7))
+	kind := func(id, kind int) []byte { return set(300, u32(64496), u16(id), []byte{byte(kind)}) }
+	for _, datagram := range [][]byte{
+		ipfixMessage(1, templateSet(2, 256, []TemplateField{{0, 4, 1}, {64496, 3, 8}}), set(256, []byte{6}, value)),
+		ipfixMessage(1, set(3, u16(300, 3, 2), specifiers([]TemplateField{{0, 346, 4}, {0, 303, 2}, {0, 339, 1}})), kind(4, 1)), // another
+		ipfixMessage(1, set(256, []byte{6}, value)),
+		ipfixMessage(1, kind(3, int(TypeFloat64)), set(256, []byte{6}, value)),
+	} {
+		if err := s.Decode(datagram, 0, &b, &m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bits := math.Float64bits(41.7)
+	if got, want := b.U64(lag), []uint64{bits, bits, 42}; !slices.Equal(got, want) {
+		t.Errorf("%d, want %d", got, want)
 	}
 }
