@@ -21,38 +21,32 @@ func (r *run) discardSample(body []byte) {
 	r.Discards = append(r.Discards, s)
 	r.interfaces(i, s.Source, Port{PortIfIndex, in}, Port{PortIfIndex, out})
 	r.b.Present[i].Add(flow.OutIf) // discarded before its output was known: 0
-	status, _ := discarded(s.Reason)
-	r.b.SetUint(flow.ForwardingStatus, i, uint64(status))
-	r.b.SetUint(flow.DropReason, i, uint64(s.Reason))
+	discarded(r.b, i, s.Reason)
 	r.flowRecords(i, d.rest, count)
 }
 
-// dropped is the forwarding status of a packet dropped for a reason that
-// RFC 7270 §4.12 has no code for.
-const dropped = 128
-
-// discarded gives the forwarding status that fits a reason best, and whether
-// the reason is stated at all.
-func discarded(reason uint32) (status uint8, stated bool) {
+// discarded sets why the packet went nowhere: as sFlow has it, and by the
+// code of RFC 7270 §4.12 that fits best.
+func discarded(b *flow.Batch, i int, reason uint32) {
+	status := uint64(128) // dropped, unknown
 	switch reason {
 	case 13, 258: // administratively prohibited, access list
-		return 129, true // ACL deny
+		status = 129 // ACL deny
 	case 0, 1, 6, 7, 11, 12: // the unreachables for want of a route
-		return 131, true // unroutable
+		status = 131 // unroutable
 	case 279: // unresolved neighbour
-		return 132, true // adjacency
-	case 4, 262: // fragmentation needed, too big
-		return 133, true // fragmentation and DF set
+		status = 132 // adjacency
+	case 4, 262: // fragmentation needed, packet too big
+		status = 133 // fragmentation and DF set
 	case 257: // TTL exceeded
-		return 137, true // bad TTL
+		status = 137 // bad TTL
 	case 261: // traffic shaping
-		return 138, true // policer
+		status = 138 // policer
 	case 260: // RED
-		return 139, true // WRED
-	case 280, 302, 335: // multicast, unicast, any
-		return 140, true // RPF
-	case 256: // unknown
-		return dropped, false
+		status = 139 // WRED
+	case 280, 302, 335: // multicast, unicast, any reverse path forwarding
+		status = 140 // RPF
 	}
-	return dropped, true
+	b.SetUint(flow.ForwardingStatus, i, status)
+	b.SetUint(flow.DropReason, i, uint64(reason))
 }

@@ -56,17 +56,6 @@ type Packet struct {
 	Header   []byte
 }
 
-// Header protocols that Packet may have and Decode understands.
-const (
-	HeaderEthernet = 1
-	HeaderPPP      = 7
-	HeaderAAL5IP   = 10
-	HeaderIPv4     = 11
-	HeaderIPv6     = 12
-	HeaderMPLS     = 13
-	HeaderPOS      = 14
-)
-
 // Switch is what a switch knows: the packet's VLANs and 802.1p priorities, on
 // its way in and out.
 type Switch struct{ InVLAN, InPriority, OutVLAN, OutPriority uint32 }

@@ -306,13 +306,8 @@ func (r *run) interfaces(i int, source Source, in, out Port) {
 		}
 		present.Add(flow.OutIf)
 	case out.Format == PortDiscarded:
-		status, reason := discarded(out.Value)
-		b.U8(flow.ForwardingStatus)[i] = status
 		present.Add(flow.OutIf)
-		present.Add(flow.ForwardingStatus)
-		if reason {
-			b.SetUint(flow.DropReason, i, uint64(out.Value))
-		}
+		discarded(b, i, out.Value)
 	}
 	if source.Class != 0 || source.Index == 0 || in == out {
 		return
@@ -326,20 +321,32 @@ func (r *run) interfaces(i int, source Source, in, out Port) {
 	}
 }
 
+// Header protocols: what a sampled packet's first header is. The others of the
+// specification (token ring, frame relay, 802.11 …) are passed over.
+const (
+	HeaderEthernet = 1
+	HeaderPPP      = 7
+	HeaderAAL5IP   = 10 // IP, with nothing between it and ATM
+	HeaderIPv4     = 11
+	HeaderIPv6     = 12
+	HeaderMPLS     = 13
+	HeaderPOS      = 14 // PPP in HDLC-like framing (RFC 2615)
+)
+
 // linkOf gives the link type of a raw header's protocol.
 func linkOf(headerProtocol uint32) (packet.Link, bool) {
 	switch headerProtocol {
-	case 1:
+	case HeaderEthernet:
 		return packet.Ethernet, true
-	case 7, 14: // PPP; POS, which is PPP in HDLC-like framing (RFC 2615)
+	case HeaderPPP, HeaderPOS:
 		return packet.PPP, true
-	case 10: // AAL5 with nothing between it and IP
+	case HeaderAAL5IP:
 		return packet.Raw, true
-	case 11:
+	case HeaderIPv4:
 		return packet.IPv4, true
-	case 12:
+	case HeaderIPv6:
 		return packet.IPv6, true
-	case 13:
+	case HeaderMPLS:
 		return packet.MPLS, true
 	}
 	return 0, false

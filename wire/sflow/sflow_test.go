@@ -62,6 +62,8 @@ var cases = []decodeCase{
 		`"bytes":40,` + rated + `"out_if":4}`}, nil},
 	{"discarded", datagram(sampleBy(512, 3, 1<<30|258, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":129,"drop_reason":"access list"}`}, nil},
+	{"discarded for an unknown reason", datagram(sampleBy(512, 3, 1<<30|256, raw(11, 40, 0, nil))), []string{
+		`"bytes":40,` + rated + `"in_if":3,"out_if":0,"direction":"ingress","forwarding_status":128,"drop_reason":"unknown"}`}, nil},
 	{"several outputs", datagram(sampleBy(512, 9, 2<<30|5, raw(11, 40, 0, nil))), []string{
 		`"bytes":40,` + rated + `"in_if":9}`}, nil},
 	{"from the device itself, out by its source", datagram(sampleBy(512, Internal, 3, raw(11, 40, 0, nil))), []string{
@@ -214,6 +216,27 @@ func TestDecoder(t *testing.T) {
 	lie := datagramOf(1<<32-1, sample(raw(11, 40, 0, nil)), sample(raw(11, 40, 0, nil)))
 	if err := c.Decode(lie, 1000, b, &m); err != nil || m.Flows != 2 || m.Problems != [NumProblems]uint32{CountMismatch: 1} {
 		t.Errorf("%d rows, %v, %v", m.Flows, m.Problems, err)
+	}
+}
+
+// TestLongPath leaves an AS path out that no text column holds: half a number
+// would be another one.
+func TestLongPath(t *testing.T) {
+	b := flow.NewBatch(1)
+	var m Message
+	for _, c := range []struct {
+		hops int
+		want bool
+	}{{5957, true}, {5958, false}} { // 11 bytes each, but for the first space
+		path := bytes.Repeat(u32(4200000000), c.hops)
+		d := datagram(sample(raw(11, 40, 0, nil), opaque(extendedGateway, u32(0, 1, 2, 3, 1, 2, uint32(c.hops)), path, u32(0, 0))))
+		b.Reset()
+		if err := Decode(d, 1000, b, &m); err != nil {
+			t.Fatal(err)
+		}
+		if b.Present[0].Has(flow.ASPath) != c.want || (m.Problems[RecordSkipped] == 0) != c.want || b.U32(flow.DstAS)[0] != 4200000000 {
+			t.Errorf("%d hops: %v, %v", c.hops, b.Present[0].Columns(), m.Problems)
+		}
 	}
 }
 
@@ -416,4 +439,29 @@ func ExampleDecode() {
 		fmt.Println(m.Agent, b.Addr(flow.SrcAddr)[i], "→", b.Addr(flow.DstAddr)[i], b.U64(flow.Bytes)[i], "bytes, 1 in", b.U32(flow.SamplingRate)[i])
 	}
 	// Output: 192.0.2.9 192.0.2.1 → 198.51.100.2 1500 bytes, 1 in 512
+}
+
+// Counters of the interfaces tell how much passed; a sample's records share
+// their source, by which a name and its counters find each other.
+func ExampleDecode_counters() {
+	e := Encoder{}
+	c := InterfaceCounters{Origin: Origin{Source: Source{Index: 4}, Sequence: 1}, IfIndex: 4, Speed: 10e9, InOctets: 123456}
+	if err := e.AppendCounters(&c, "xe-0/0/1"); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	var m Message
+	if err := Decode(e.Datagram(5000), 1700000000000, flow.NewBatch(1), &m); err != nil {
+		fmt.Println(err)
+		return
+	}
+	names := map[Source]string{}
+	for _, n := range m.Counters.PortNames {
+		names[n.Source] = string(n.Name)
+	}
+	for _, c := range m.Counters.Interfaces {
+		fmt.Println(c.IfIndex, names[c.Source], c.InOctets, "bytes in")
+	}
+	// Output: 4 xe-0/0/1 123456 bytes in
 }
