@@ -16,6 +16,11 @@ var update = flag.Bool("update", false, "write the generated documentation anew"
 func TestElementsInDocs(t *testing.T) {
 	const file = "../../docs/elements.md"
 	want := elementReference()
+	for _, e := range elements {
+		if info, _ := Lookup(e.pen, e.id); e.to >= flow.MaxColumns && indirect[e.to] == nil {
+			t.Errorf("%v leads to no column: complete the table indirect", info)
+		}
+	}
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -58,6 +63,9 @@ func elementReference() string {
 			if e.pen != 0 {
 				number = fmt.Sprintf("%d/%d", e.pen, e.id)
 			}
+			if e.reverse {
+				number += "*"
+			}
 			feeds[c] = append(feeds[c], info.Name+" "+number)
 		}
 	}
@@ -73,13 +81,17 @@ describes its own elements (RFC 5610) is listened to.
 
 An element that no column holds costs nothing but its own value: the rest of the
 record is kept, and the element is counted once for each new template.
+`+"`/api/exporters/ADDRESS`"+` lists those of an exporter, each with the line of
+configuration that keeps it in a column of your own; see [exporters.md](exporters.md).
 
 ## Which elements feed which column
 
 Where several feed one column, the first one in this order that the template has
 is taken: the flow's own counters before running totals, those before what was
 counted on the way out; absolute times before relative ones. Of pairs for IPv4 and
-IPv6 each flow has what is not zero. [columns.md](columns.md) says what the columns mean.
+IPv6 each flow has what is not zero. Elements with a star tell of the opposite
+direction: they, and the reverse ones, go into that direction's own row.
+[columns.md](columns.md) says what the columns mean.
 
 | column | elements |
 |---|---|
@@ -91,6 +103,9 @@ IPv6 each flow has what is not zero. [columns.md](columns.md) says what the colu
 	}
 
 	b.WriteString(`
+The beginnings of packets (104, 313, 315) fill what the record itself leaves open,
+and so do the records of structured data (RFC 6313).
+
 Options data are read for sampling rates (34, 50, 305 and 306, 307 and 308, 309 and
 310, 311), names of interfaces (82, 83), of VRFs (236), of applications (94, 96,
 372 to 374 and Cisco's), and the exporter's own counters (40 to 42, 163 to 168, and
@@ -123,7 +138,11 @@ NetFlow v9 has no enterprises. It has Cisco's elements at 32768 and ntop's at
 		case n == 0:
 			count = "by number"
 		}
-		fmt.Fprintf(&b, "| %s | `%s` | %d | %s |\n", e.name, e.keyword, e.number, count)
+		name := e.name
+		if e.number == 0 {
+			name += ", and NetFlow v9's own"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %d | %s |\n", name, e.keyword, e.number, count)
 	}
 	b.WriteString(`
 To add elements, add lines to the lists in ` + "`wire/netflow/elements`" + `; its README says how.
