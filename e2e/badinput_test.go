@@ -34,7 +34,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"one byte", []byte{0}, "minamo_datagrams_rejected_total", nil},
 		{"text", []byte("GET / HTTP/1.1\r\n\r\n"), "minamo_datagrams_rejected_total", nil},
-		{"NetFlow v7", append(words(7, 1), make([]byte, 100)...), "minamo_datagrams_rejected_total", []string{"version=7"}},
+		{"NetFlow v6, which nothing ever sent", append(words(6, 1), make([]byte, 100)...), "minamo_datagrams_rejected_total", []string{"version=6"}},
 		{"NetFlow v5 cut in its header", netflow5(0, 1, time.Now())[:20], "minamo_exporter_malformed_datagrams_total", nil},
 		{"NetFlow v5 with fewer records than it says", netflow5(0, 30, time.Now())[:24+48], "minamo_exporter_problems_total", nil},
 		{"IPFIX longer than its datagram", append(words(10, 400), longs(uint32(time.Now().Unix()), 0, 1)...), "minamo_exporter_problems_total", nil},
