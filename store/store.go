@@ -38,7 +38,7 @@ type Config struct {
 
 	// MaxUnsealed bounds the rows in memory, which wait there while sealing
 	// cannot keep up or the disk is full; default 4 × SealRows. A row takes
-	// about 150 bytes.
+	// about 500 bytes.
 	MaxUnsealed int
 
 	// Patience is how long Write waits for room before it drops rows; default
