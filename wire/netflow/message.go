@@ -41,8 +41,11 @@ type Message struct {
 }
 
 func (m *Message) reset() {
-	keep := *m
-	*m = Message{Options: keep.Options[:0], fields: keep.fields[:0], template: keep.template[:0], rows: keep.rows, reverse: keep.reverse, both: keep.both}
+	m.Version, m.Domain, m.Sequence, m.SysUptime, m.ExportTime = 0, 0, 0, 0, 0
+	m.First, m.Flows, m.Units, m.UnitsUnknown = 0, 0, 0, false
+	m.Records, m.OptionRecords, m.Templates, m.NewTemplates, m.Withdrawals = 0, 0, 0, 0, 0
+	m.Options, m.fields, m.template = m.Options[:0], m.fields[:0], m.template[:0]
+	clear(m.Problems[:])
 }
 
 // Problem is a kind of trouble smaller than a datagram.

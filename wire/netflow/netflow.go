@@ -68,7 +68,8 @@ type Session struct {
 	packet  *packet.Parser
 	custom  []CustomElement
 	domains map[domainKey]*domain
-	count   int // templates
+	recent  *domain // the one that was asked for last, because the next datagram's is most often the same; may be nil
+	count   int     // templates
 
 	waiting      []waitingSet // oldest first
 	waitingFor   map[waitingKey]int
@@ -191,7 +192,7 @@ func (s *Session) decodeSets(body []byte, h *header, b *flow.Batch, m *Message) 
 
 // decodeData decodes a data set, or lets it wait for its template.
 func (s *Session) decodeData(id uint16, set []byte, h *header, b *flow.Batch, m *Message) {
-	d := s.domains[domainKey{uint16(h.protocol), h.domain}]
+	d := s.domain(domainKey{uint16(h.protocol), h.domain})
 	var t *template
 	if d != nil {
 		t = d.find(id)

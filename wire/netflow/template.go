@@ -32,6 +32,7 @@ func (t *Template) equal(o *Template) bool {
 
 // domain is what a session knows of one observation domain of one protocol.
 type domain struct {
+	domainKey
 	templates [2]map[uint16]*template // by id: of flows, of options
 	boot      int64                   // systemInitTimeMilliseconds, once options data told it; else 0
 }
@@ -61,6 +62,20 @@ func (d *domain) find(id uint16) *template {
 }
 
 func (d *domain) len() int { return len(d.templates[ofFlows]) + len(d.templates[ofOptions]) }
+
+// domain returns what is known of a domain: nil where that is nothing.
+func (s *Session) domain(key domainKey) *domain {
+	if s.recent == nil || s.recent.domainKey != key {
+		s.recent = s.domains[key]
+	}
+	return s.recent
+}
+
+// forget drops a domain that has no templates.
+func (s *Session) forget(d *domain) {
+	delete(s.domains, d.domainKey)
+	s.recent = nil
+}
 
 // Templates returns all templates the session knows, in the order of version,
 // domain and id.
@@ -102,7 +117,7 @@ func (s *Session) define(t *Template, m *Message) {
 		kind, other = other, kind
 	}
 	if d == nil {
-		d = &domain{}
+		d = &domain{domainKey: key}
 	} else if known := d.find(t.ID); known != nil {
 		if known.equal(t) {
 			return
@@ -114,7 +129,7 @@ func (s *Session) define(t *Template, m *Message) {
 	if len(t.Fields) > s.limits.Fields || s.count >= s.limits.Templates {
 		m.Problems[TemplateRefused]++
 		if d.len() == 0 {
-			delete(s.domains, key)
+			s.forget(d)
 		}
 		return
 	}
@@ -153,7 +168,7 @@ func (s *Session) withdraw(h *header, kind int, id uint16, m *Message) {
 	s.count -= gone
 	m.Withdrawals += gone
 	if d.len() == 0 {
-		delete(s.domains, key)
+		s.forget(d)
 	}
 }
 
