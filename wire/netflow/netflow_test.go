@@ -123,6 +123,8 @@ func TestFields(t *testing.T) {
 		{"uptime", false, f(22, 4, 21, 4), u32(testUptime-2500, testUptime-500), `{"start":"2023-11-14T22:13:17.500Z","end":"2023-11-14T22:13:19.500Z"}`},
 		{"the end is ahead of the header", false, f(22, 4, 21, 4), u32(testUptime-2500, testUptime+700), `{"start":"2023-11-14T22:13:17.500Z","end":"2023-11-14T22:13:20.700Z"}`},
 		{"the uptime wrapped meanwhile", false, f(22, 4, 21, 4), u32(-1000, testUptime-500), `{"start":"2023-11-14T21:56:39.000Z","end":"2023-11-14T22:13:19.500Z"}`},
+		{"a flow of thirty days", false, f(22, 4, 21, 4), u32(testUptime-30*86400*1000, testUptime-500), `{"start":"2023-10-15T22:13:20.000Z","end":"2023-11-14T22:13:19.500Z"}`},
+		{"both a week ahead of the header", false, f(22, 4, 21, 4), u32(testUptime+7*86400*1000-9000, testUptime+7*86400*1000), `{"start":"2023-11-21T22:13:11.000Z","end":"2023-11-21T22:13:20.000Z"}`},
 		{"milliseconds", true, f(153, 8, 152, 8), join(ms(exportMS-1), ms(exportMS-1001)), `{"start":"2023-11-14T22:13:18.999Z","end":"2023-11-14T22:13:19.999Z"}`},
 		{"seconds", true, f(150, 4, 151, 4), u32(testExport-9, testExport-1), `{"start":"2023-11-14T22:13:11.000Z","end":"2023-11-14T22:13:19.000Z"}`},
 		{"NTP", true, f(154, 8, 157, 8), join(ntp(exportMS-877), ntp(exportMS-1)), `{"start":"2023-11-14T22:13:19.123Z","end":"2023-11-14T22:13:19.999Z"}`},

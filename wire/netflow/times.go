@@ -5,12 +5,20 @@ import "encoding/binary"
 // future is how far behind the header's own clock a time may lie and still be
 // taken for what it says (devices stamp the header first, or count in coarser
 // ticks); a time further ahead is one from before the 32-bit clock wrapped.
-const future = 60 * 60 * 1000
+//
+// The end of a flow is near the time of export: of the two moments that its
+// stamp may mean, it is the nearer one. Some devices stamp flows by another
+// clock than the header (FortiOS 5.2 by one that is a week ahead); what they
+// mean is for collect to mend, and not seven weeks ago.
+const (
+	future    = 60 * 60 * 1000
+	farFuture = 1 << 31
+)
 
 // age is how long before uptime a sysUptime time stamp was, in milliseconds.
-// The clock wraps every 49.7 days; a time slightly ahead has a negative age.
-func age(uptime, stamp uint32) int64 {
-	return int64(uptime-stamp+future) - future
+// The clock wraps every 49.7 days; a time up to so much ahead has a negative age.
+func age(uptime, stamp, ahead uint32) int64 {
+	return int64(uptime-stamp+ahead) - int64(ahead)
 }
 
 // ntpEpoch is 1970 in seconds since 1900.
@@ -43,6 +51,13 @@ func (p *program) runTimes(starts, ends []int64, r *rows, h *header) {
 	}
 	switch {
 	case p.start.used() && p.end.used():
+		if p.start.as == asUptime && p.end.as == asUptime {
+			for i, end := range ends {
+				if end-starts[i] >= 1<<32-future { // its start is no older than it can tell
+					starts[i] += 1 << 32
+				}
+			}
+		}
 	case p.start.used():
 		switch {
 		case p.duration.used():
@@ -112,24 +127,28 @@ func (p *program) loadTimes(dst []int64, f field, r *rows, h *header) {
 // in options data. Where nobody told, the flow ended when it was exported, and
 // at least its duration is true.
 func (p *program) loadUptimes(dst []int64, f field, r *rows, h *header) {
+	ahead := uint32(future)
+	if f == p.end {
+		ahead = farFuture
+	}
 	switch {
 	case p.boot.used():
 		for i := range dst {
 			uptime := uint32(h.export - int64(r.number(i, p.boot)))
-			dst[i] = h.export - age(uptime, uint32(r.number(i, f)))
+			dst[i] = h.export - age(uptime, uint32(r.number(i, f)), ahead)
 		}
 	case h.booted && f.length == 4:
 		for i := range dst {
 			at := r.offset(i, f.place)
-			dst[i] = h.export - age(h.uptime, binary.BigEndian.Uint32(r.data[at:at+4]))
+			dst[i] = h.export - age(h.uptime, binary.BigEndian.Uint32(r.data[at:at+4]), ahead)
 		}
 	case h.booted:
 		for i := range dst {
-			dst[i] = h.export - age(h.uptime, uint32(r.number(i, f)))
+			dst[i] = h.export - age(h.uptime, uint32(r.number(i, f)), ahead)
 		}
 	case p.end.as == asUptime && p.end.used():
 		for i := range dst {
-			dst[i] = h.export - age(uint32(r.number(i, p.end)), uint32(r.number(i, f)))
+			dst[i] = h.export - age(uint32(r.number(i, p.end)), uint32(r.number(i, f)), future)
 		}
 	default:
 		fill(dst, h.export)
