@@ -195,8 +195,8 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 		o := &p.ops[i]
 		o.kind = flow.Schema[o.column].Kind
 		o.plain = o.length != variable && !o.second && o.as <= asMAC
-		if o.length != variable && o.kind != flow.Text {
-			p.given.Add(o.column)
+		if o.length != variable && o.kind != flow.Text && o.as != asApplication && o.as != asFloat {
+			p.given.Add(o.column) // others leave it absent where the value is none
 		}
 	}
 	p.present = flow.MaskOf(flow.Received, flow.ExportProtocol, flow.ObservationDomain, flow.Start, flow.End, flow.Packets, flow.Bytes)
