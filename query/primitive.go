@@ -273,20 +273,20 @@ var language = flow.Derived(func() *grammar {
 	return g
 })
 
-// CheckColumnName tells whether an operator's own column may have a name,
-// before it is defined: words that filters and reports already give a meaning
-// cannot be had.
+// CheckColumnName tells whether the operator may call a column so, before it is
+// defined: what filters and reports already give a meaning cannot be had.
 func CheckColumnName(name string) error {
-	if slices.Contains([]string{"and", "or", "not", "in", "record", "flows", "contains", "has"}, name) || comparators[name] != "" {
+	if c, known := flow.Lookup(name); known && c >= flow.NumColumns {
+		return nil // it is one of his
+	}
+	g := language()
+	signs := []string{"and", "or", "in", "contains", "content", "has", "matches", "regex"}
+	if slices.Contains(g.following[""], name) || slices.Contains(signs, name) || comparators[name] != "" {
 		return fmt.Errorf("column name %q is a word of the filter language: choose another", name)
 	}
-	c, own := flow.Lookup(name)
-	own = own && c >= flow.NumColumns
-	if _, taken := language().following[""]; taken && !own && slices.Contains(language().following[""], name) {
-		return fmt.Errorf("column name %q is a word of the filter language: choose another", name)
-	}
-	if rows := dimensions(); !own && slices.ContainsFunc(rows, func(d dimensionRow) bool { return d.called(name) }) {
-		return fmt.Errorf("column name %q is a dimension already: choose another", name)
+	isElement := slices.ContainsFunc(dimensions(), func(d dimensionRow) bool { return d.called(name) })
+	if isElement || name == "record" || slices.Contains([]string{"flows", "packets", "bytes", "start", "end"}, name) {
+		return fmt.Errorf("column name %q is something that flows are ranked by already: choose another", name)
 	}
 	return nil
 }
