@@ -6,10 +6,10 @@ import "encoding/binary"
 // taken for what it says (devices stamp the header first, or count in coarser
 // ticks); a time further ahead is one from before the 32-bit clock wrapped.
 //
-// The end of a flow is near the time of export: of the two moments that its
-// stamp may mean, it is the nearer one. Some devices stamp flows by another
-// clock than the header (FortiOS 5.2 by one that is a week ahead); what they
-// mean is for collect to mend, and not seven weeks ago.
+// The end of a flow is near the time of export: of the two moments that a
+// stamp ahead of the clock may mean, it is the nearer one. Some devices stamp
+// flows by another clock than the header (FortiOS 5.2 by one that is a week
+// ahead); what they mean is for collect to mend, and not seven weeks ago.
 const (
 	future    = 60 * 60 * 1000
 	farFuture = 1 << 31
@@ -18,6 +18,9 @@ const (
 // age is how long before uptime a sysUptime time stamp was, in milliseconds.
 // The clock wraps every 49.7 days; a time up to so much ahead has a negative age.
 func age(uptime, stamp, ahead uint32) int64 {
+	if stamp <= uptime {
+		ahead = future
+	}
 	return int64(uptime-stamp+ahead) - int64(ahead)
 }
 
