@@ -209,7 +209,7 @@ func (c *Collector) accept(s *streams) {
 			end, err := c.serve(s, x)
 			s.ended[end].Add(1)
 			if end == endClosed || end == endStopped {
-				c.log.Info("connection ended", "exporter", x.source, "listen", s.endpoint.String())
+				c.log.Debug("connection ended", "exporter", x.source, "listen", s.endpoint.String())
 			} else {
 				c.log.Warn("connection broken off", "exporter", x.source, "listen", s.endpoint.String(), "reason", endingNames[end], "error", err)
 			}
@@ -231,9 +231,12 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 		}
 		conn = secured
 	}
-	c.log.Info("exporter connects", "exporter", x.source, "listen", s.endpoint.String())
-	session := c.Exporters.Connect(x.source)
-	defer session.Close()
+	var session *Session // begins with the first message: port scans and health checks send none
+	defer func() {
+		if session != nil {
+			session.Close()
+		}
+	}()
 	r := bufio.NewReaderSize(conn, maxMessage)
 	for {
 		x.wait(c.cfg.IdleTimeout)
@@ -254,6 +257,10 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 			if _, err := r.Peek(length); err != nil {
 				return x.ending(err, r.Buffered())
 			}
+		}
+		if session == nil {
+			c.log.Info("exporter connects", "exporter", x.source, "listen", s.endpoint.String())
+			session = c.Exporters.Connect(x.source)
 		}
 		batch := c.connections.batches.Get().(*flow.Batch)
 		for batch.Len() < streamRows && length <= r.Buffered() {

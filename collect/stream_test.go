@@ -470,3 +470,58 @@ func TestTLSFilesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// FuzzStream holds the reading of a stream against the obvious way, whatever
+// the bytes, and however they are cut.
+func FuzzStream(f *testing.F) {
+	good := ipfix(0, 1, ingress10, set(256, 7, 3, 100))
+	f.Add(good, uint8(1))
+	f.Add(append(ipfix(0, 1, ingress10), good...), uint8(7))
+	f.Add(append(good, 0, 10, 0, 3), uint8(20))
+	f.Add(good[:len(good)-1], uint8(0))
+	f.Add(v5(0, 0, 100), uint8(9))
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
+		want, messages := endClosed, uint64(0)
+		for rest := stream; len(rest) > 0; messages++ {
+			if len(rest) < 4 {
+				want = endCut
+				break
+			}
+			length := int(rest[2])<<8 | int(rest[3])
+			if rest[0] != 0 || rest[1] != 10 {
+				want = endVersion
+				break
+			}
+			if length < 16 {
+				want = endLength
+				break
+			}
+			if length > len(rest) {
+				want = endCut
+				break
+			}
+			rest = rest[length:]
+		}
+		c := New(Config{}, &sums{}, quiet())
+		s := &streams{}
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			for rest := stream; len(rest) > 0; {
+				n := min(len(rest), 1+int(piece))
+				if _, err := far.Write(rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}()
+		end, _ := c.serve(s, newConnection(near))
+		near.Close()
+		if end != want || s.messages.Load() != messages {
+			t.Errorf("ended by %s after %d messages, want %s after %d", endingNames[end], s.messages.Load(), endingNames[want], messages)
+		}
+		if known := c.Exporters.all(); len(known) > 0 && known[0].connected() {
+			t.Error("the session outlives its connection")
+		}
+	})
+}

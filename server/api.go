@@ -118,6 +118,7 @@ var problemHelp = map[string]string{
 	"template_waiting":    "Data waits for its template: common just after a start.",
 	"sampling_mismatch":   "An sFlow agent samples at another rate than it claims: its volumes are wrong by that factor. See the log.",
 	"template_refused":    "An exporter sent templates beyond the bounds of what is remembered; their data is lost.",
+	"scheme_unknown":      "NetFlow v8 records of an aggregation scheme that nobody has described; their flows are lost.",
 	"set_remainder":       "Bytes are left behind the records of a set: the exporter's template and data may not agree.",
 	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
 	"names_refused":       "An exporter names more interfaces, routing tables or applications than are kept of one.",
@@ -130,7 +131,7 @@ var problemHelp = map[string]string{
 var quietEndings = []string{"closed", "stopped", "idle"}
 
 // quietProblems are kinds that are worth a counter, but no operator's attention.
-var quietProblems = []string{"element_skipped", "reverse_skipped", "section_skipped", "template_waiting", "trailing_bytes"}
+var quietProblems = []string{"element_skipped", "reverse_skipped", "list_skipped", "record_skipped", "section_skipped", "template_waiting", "trailing_bytes"}
 
 func problems(sockets []collect.SocketStatus, streams []collect.StreamStatus, exporters []collect.ExporterStatus, rejected map[string]uint64, kept store.Stats) []ProblemStat {
 	counts := map[string]uint64{"lost_flows": kept.LostRows}

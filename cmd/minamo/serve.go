@@ -29,9 +29,8 @@ import (
 
 const serveUsage = `Usage: minamo serve [OPTIONS]
 
-Receives NetFlow, IPFIX and sFlow of every version on each UDP address that it
-listens on, and IPFIX by TCP, TLS and SCTP connections,
-stores the flows, and serves the console. Needs no configuration.
+Receives NetFlow, IPFIX and sFlow of every version by UDP, and IPFIX by TCP, TLS
+and SCTP; stores the flows, and serves the console. Needs no configuration.
 
 Options:
 `
