@@ -150,3 +150,21 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// Texts cost memory by what they are, not by how many rows have them.
+func TestTextsAreEncodedInPlace(t *testing.T) {
+	e := newEncoder()
+	allocations := func(rows int) float64 {
+		b := numbered(0, rows)
+		for i := range rows {
+			b.SetText(flow.SrcUser, i, fmt.Append(nil, "user", i%100))
+			b.SetText(flow.ASPath, i, fmt.Append(nil, "64496 ", i)) // all differ
+		}
+		e.encode(b) // the encoder's own buffers grow
+		return testing.AllocsPerRun(3, func() { e.encode(b) })
+	}
+	few, many := allocations(1000), allocations(20_000)
+	if many > few+100 {
+		t.Errorf("%v allocations for 1,000 rows, %v for 20,000", few, many)
+	}
+}
