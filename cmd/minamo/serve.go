@@ -222,26 +222,34 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 
 // greet tells where to point exporters, where the console is, where data go.
 func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr) {
-	var ports, elsewhere []string
-	for _, text := range listening {
-		scheme, host, _ := strings.Cut(text, "://")
-		address, err := netip.ParseAddrPort(host)
-		if err == nil && address.Addr().IsUnspecified() {
-			ports = append(ports, strings.ToUpper(scheme)+" "+strconv.Itoa(int(address.Port())))
-		} else {
-			elsewhere = append(elsewhere, text)
-		}
-	}
 	fmt.Fprintf(w, "Minamo %s\n\n", version)
-	if ports != nil {
-		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s of this machine", strings.Join(ports, ", "))
-		if addresses := ownAddresses(); addresses != nil {
-			fmt.Fprintf(w, " (%s)", strings.Join(addresses, ", "))
+	for _, scheme := range []string{"udp", "tcp", "tls", "sctp"} {
+		what := "IPFIX"
+		if scheme == "udp" {
+			what = "NetFlow, IPFIX or sFlow"
 		}
-		fmt.Fprintln(w)
-	}
-	if elsewhere != nil {
-		fmt.Fprintf(w, "  exporters  send NetFlow, IPFIX or sFlow to %s\n", strings.Join(elsewhere, ", "))
+		var ports, elsewhere []string
+		for _, text := range listening {
+			host, ok := strings.CutPrefix(text, scheme+"://")
+			if !ok {
+				continue
+			}
+			if address, err := netip.ParseAddrPort(host); err == nil && address.Addr().IsUnspecified() {
+				ports = append(ports, strconv.Itoa(int(address.Port())))
+			} else {
+				elsewhere = append(elsewhere, text)
+			}
+		}
+		if ports != nil {
+			fmt.Fprintf(w, "  exporters  send %s to %s port %s of this machine", what, strings.ToUpper(scheme), strings.Join(ports, ", "))
+			if addresses := ownAddresses(); addresses != nil {
+				fmt.Fprintf(w, " (%s)", strings.Join(addresses, ", "))
+			}
+			fmt.Fprintln(w)
+		}
+		if elsewhere != nil {
+			fmt.Fprintf(w, "  exporters  send %s to %s\n", what, strings.Join(elsewhere, ", "))
+		}
 	}
 	fmt.Fprintf(w, "  console    http://%s/\n", reachable(console))
 	data, err := filepath.Abs(cfg.Data)

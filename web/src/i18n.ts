@@ -120,7 +120,7 @@ const en = {
   clearFilter: 'Clear the filter',
 
   emptyTitle: 'No flows yet: point an exporter at this collector',
-  emptyListening: 'It listens on {addresses}. Every port takes NetFlow v5, v9, IPFIX and sFlow.',
+  emptyListening: 'It listens on {addresses}. Every UDP port takes NetFlow, IPFIX and sFlow; TCP and TLS take IPFIX.',
   emptyNotListening: 'It listens on no port: start it with --listen.',
   emptyAddress: 'This collector’s address, as your devices see it',
   emptyWaiting: '{n} datagrams have come, but no flow could be read from them so far. NetFlow v9 and IPFIX need a template first; devices send it every few minutes.',
@@ -267,7 +267,7 @@ const ja: Messages = {
   clearFilter: 'フィルターを消去',
 
   emptyTitle: 'フローがまだありません。エクスポーターの送信先をこのコレクターにしてください',
-  emptyListening: '待ち受け: {addresses}。どのポートも NetFlow v5・v9・IPFIX・sFlow を受け付けます。',
+  emptyListening: '待ち受け: {addresses}。UDP のどのポートも NetFlow・IPFIX・sFlow を受け付けます。TCP と TLS は IPFIX だけです。',
   emptyNotListening: '待ち受けポートがありません。--listen を付けて起動してください。',
   emptyAddress: '機器から見たこのコレクターのアドレス',
   emptyWaiting: '{n} 個のデータグラムが届きましたが、まだフローを読み取れていません。NetFlow v9 と IPFIX は先にテンプレートが必要です(機器は数分ごとに送ります)。',

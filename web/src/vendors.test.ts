@@ -3,7 +3,7 @@ import readme from '../../README.md?raw'
 import { fill, listeningOn, listeningPorts, vendors } from './vendors'
 
 it('reads ports out of listening addresses', () => {
-  expect(listeningPorts(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'nonsense'])).toEqual([2055, 4739])
+  expect(listeningPorts(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'tcp://[::]:4740', 'nonsense'])).toEqual([2055, 4739])
 })
 
 describe.each(vendors)('$name', (vendor) => {
@@ -18,5 +18,5 @@ describe.each(vendors)('$name', (vendor) => {
 })
 
 it('names listening addresses by their port where they are everywhere', () => {
-  expect(listeningOn(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'udp://127.0.0.1:6343'])).toBe('UDP 2055, UDP 4739, udp://127.0.0.1:6343')
+  expect(listeningOn(['udp://0.0.0.0:2055', 'udp://[::]:4739', 'udp://127.0.0.1:6343', 'tcp://[::]:4739'])).toBe('UDP 2055, UDP 4739, udp://127.0.0.1:6343, TCP 4739')
 })

@@ -92,9 +92,9 @@ sflow run`,
   },
 ]
 
-/** listeningPorts reads the ports out of addresses like udp://0.0.0.0:2055. */
+/** listeningPorts reads the UDP ports out of addresses like udp://0.0.0.0:2055: they take every protocol. */
 export function listeningPorts(listen: string[]): number[] {
-  return listen.map((address) => Number(/:(\d+)$/.exec(address)?.[1])).filter((port) => port > 0)
+  return listen.map((address) => Number(/^udp:.*:(\d+)$/.exec(address)?.[1])).filter((port) => port > 0)
 }
 
 /** fill puts the collector's address and one of its ports into a configuration, the usual port if it is open. */
@@ -105,5 +105,5 @@ export function fill(vendor: Vendor, collector: string, ports: number[]): string
 
 /** listeningOn names listening addresses for people: of those that take every address of the machine, the port says it all. */
 export function listeningOn(listen: string[]): string {
-  return listen.map((address) => address.replace(/^udp:\/\/(0\.0\.0\.0|\[::\]):/, 'UDP ')).join(', ')
+  return listen.map((address) => address.replace(/^(\w+):\/\/(0\.0\.0\.0|\[::\]):/, (_, scheme: string) => scheme.toUpperCase() + ' ')).join(', ')
 }
