@@ -95,6 +95,8 @@ func TestFields(t *testing.T) {
 		{"both zero, ipVersion says 6", false, f(8, 4, 27, 16, 60, 1), join(u32(0), zero16, []byte{6}), `{"src_addr":"::"}`},
 		{"both set, ipVersion says 6", false, f(60, 1, 8, 4, 27, 16), join([]byte{6}, v4, v6), `{"src_addr":"2001:db8::1"}`},
 		{"both set, ipVersion says 4", false, f(60, 1, 8, 4, 27, 16), join([]byte{4}, v4, v6), `{"src_addr":"192.0.2.1"}`},
+		{"a packet and the one inside", true, f(27, 16, 28, 16, 7, 2, 4, 1, 5, 1, 8, 4, 12, 4, 7, 2, 4, 1), join(v6, v6, u16(0), []byte{4, 0}, v4, v4, u16(53), []byte{17}), `{"src_addr":"192.0.2.1","dst_addr":"192.0.2.1","protocol":17,"src_port":53,"tunnel_src_addr":"2001:db8::1","tunnel_dst_addr":"2001:db8::1"}`},
+		{"the protocol twice", true, f(4, 1, 8, 4, 4, 1), join([]byte{6}, v4, []byte{6}), `{"src_addr":"192.0.2.1","protocol":6}`},
 		{"an address of five bytes is none", true, f(8, 5, 4, 1), join(v4, []byte{1, 6}), `{"protocol":6}`},
 		{"masks of both versions", false, f(9, 1, 29, 1), []byte{0, 64}, `{"src_mask":64}`},
 		{"ports of TCP and UDP", true, f(182, 2, 180, 2, 181, 2, 183, 2), u16(0, 53, 54, 0), `{"src_port":53,"dst_port":54}`},

@@ -82,14 +82,36 @@ type optionPlace struct {
 // compile translates a template that has only elements of our own.
 func compile(t *Template) *program { return new(Session).compile(t, false) }
 
+// headers tells how many packets' headers a record has. Huawei exports what
+// SRv6 carries with two: the outer packet's, then the inner's (RFC 7011 §8:
+// elements that occur again "follow the logical order of their treatments").
+// The row is the inner packet's, and has the outer's addresses for a tunnel.
+func headers(t *Template) (n int) {
+	for _, f := range t.Fields {
+		if f.Enterprise == 0 && f.Element == protocolIdentifier && f.Length > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+const protocolIdentifier = 4
+
+// headerColumns are those that both of two headers have.
+var headerColumns = [...]flow.Column{
+	flow.SrcAddr, flow.DstAddr, flow.Protocol, flow.SrcPort, flow.DstPort, flow.TCPFlags, flow.TOS, flow.TTL,
+}
+
 // compile translates a template, for its own direction or for the opposite
 // one. It never fails: what it doesn't understand it skips and counts.
 func (s *Session) compile(t *Template, mirror bool) *program {
 	p := &program{}
-	var best [numTargets][2]struct {
+	type candidate struct {
 		field
 		ordinal int
 	}
+	var best [numTargets][2]candidate
+	outer := headers(t) > 1
 	var at place
 	var sections sectionPlaces
 	backwards := false
@@ -135,6 +157,13 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 		backwards = backwards || reverse
 		if reverse && (e.to == flow.Packets || e.to == flow.Bytes) {
 			p.opposite = append(p.opposite, field{here, e.as})
+		}
+		if outer && (e.to == flow.SrcAddr || e.to == flow.DstAddr) && best[flow.Protocol][0].used() {
+			outer = false
+			best[flow.TunnelSrcAddr], best[flow.TunnelDstAddr] = best[flow.SrcAddr], best[flow.DstAddr]
+			for _, c := range headerColumns {
+				best[c] = [2]candidate{}
+			}
 		}
 		ordinal := e.ordinal
 		switch {
