@@ -2,7 +2,9 @@ package flow
 
 import (
 	"bytes"
+	"iter"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -28,14 +30,19 @@ func (m *Mask) Add(c Column) { m[c>>6] |= 1 << (c & 63) }
 func (m *Mask) Or(o Mask) { m[0] |= o[0]; m[1] |= o[1] }
 
 // Columns returns the members in the order of the Schema.
-func (m Mask) Columns() []Column {
-	columns := make([]Column, 0, bits.OnesCount64(m[0])+bits.OnesCount64(m[1]))
-	for w, word := range m {
-		for ; word != 0; word &= word - 1 {
-			columns = append(columns, Column(w<<6+bits.TrailingZeros64(word)))
+func (m Mask) Columns() []Column { return slices.Collect(m.All()) }
+
+// All goes through the members in the order of the Schema; it allocates nothing.
+func (m Mask) All() iter.Seq[Column] {
+	return func(yield func(Column) bool) {
+		for w, word := range m {
+			for ; word != 0; word &= word - 1 {
+				if !yield(Column(w<<6 + bits.TrailingZeros64(word))) {
+					return
+				}
+			}
 		}
 	}
-	return columns
 }
 
 // Required is the set of columns that every row has once collect is done with it.
@@ -189,7 +196,7 @@ func (b *Batch) Truncate(n int) {
 	for _, m := range b.Present[n:b.n] {
 		dirty.Or(m)
 	}
-	for _, c := range dirty.Columns() {
+	for c := range dirty.All() {
 		switch Schema[c].Kind {
 		case Uint8:
 			clear(b.u8[c][n:b.n])
@@ -224,7 +231,7 @@ func (b *Batch) Append(src *Batch, from, to int) {
 		present.Or(m)
 	}
 	copy(b.Present[first:], src.Present[from:to])
-	for _, c := range present.Columns() {
+	for c := range present.All() {
 		switch Schema[c].Kind {
 		case Uint8:
 			copy(b.u8[c][first:], src.u8[c][from:to])

@@ -80,6 +80,9 @@ func BenchmarkExtendReset(b *testing.B) {
 		for i := first; i < first+24; i++ {
 			batch.U64(Bytes)[i] = 1
 			batch.Present[i].Add(Bytes)
+			for c := SrcAS; c < DstMAC; c++ {
+				batch.Present[i].Add(c)
+			}
 		}
 		if batch.Len() > 4000 {
 			batch.Reset()
