@@ -54,7 +54,7 @@ func suggestion(e netflow.Information) string {
 // "applicationHTTPHost" as "application_http_host".
 func columnName(element string) string {
 	var b strings.Builder
-	runes := []rune(element)
+	runes := []rune(strings.ReplaceAll(element, "IPv", "Ipv"))
 	for i, r := range runes {
 		upper := unicode.IsUpper(r)
 		if upper && i > 0 && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/wire/netflow"
 	"github.com/minamo-flow/minamo/wire/sflow"
 )
@@ -146,7 +147,9 @@ func (s *statistics) learn(o netflow.OptionRecord, received int64) {
 	var scope string
 	for _, f := range o.Fields {
 		if v, ok := f.Uint(); f.Scope && ok && len(scope) < 200 {
-			scope = strings.TrimSpace(fmt.Sprintf("%s %s %d", scope, scopeName(f), v))
+			if name := scopeName(f); name != "" {
+				scope = strings.TrimSpace(fmt.Sprintf("%s %s %d", scope, name, v))
+			}
 		}
 	}
 	if *s == nil {
@@ -160,12 +163,19 @@ func (s *statistics) learn(o netflow.OptionRecord, received int64) {
 	}
 }
 
-// scopeName names what a record is about.
+// scopeName names what a record is about; "" for counters and times, which
+// some put into the scope, and which tell nothing apart.
 func scopeName(f netflow.OptionField) string {
 	if f.Enterprise == netflow.ScopeV9 && int(f.Element) < len(v9Scopes) {
 		return v9Scopes[f.Element]
 	}
 	e, _ := netflow.Lookup(f.Enterprise, f.Element)
+	if s := e.Semantics; s == netflow.SemanticsTotalCounter || s == netflow.SemanticsDeltaCounter {
+		return ""
+	}
+	if kind, ok := KindFor(e.Type); ok && kind == flow.Time {
+		return ""
+	}
 	return cmp.Or(e.Name, e.String())
 }
 
@@ -240,7 +250,7 @@ type StatisticStatus struct {
 type SkippedElement struct {
 	Element string `json:"element" doc:"Enterprise and id"`
 	Name    string `json:"name,omitempty" doc:"In the registry, or as the exporter described it"`
-	Type    string `json:"type" doc:"Abstract data type"`
+	Type    string `json:"type" doc:"Abstract data type, or unknown"`
 	Column  string `json:"column,omitempty" doc:"A line for columns in the configuration that keeps it"`
 }
 
@@ -301,7 +311,11 @@ func (x *exporter) details() ExporterDetails {
 			element := fmt.Sprintf("%d/%d", e.Enterprise, e.ID)
 			if !seen[element] {
 				seen[element] = true
-				d.Skipped = append(d.Skipped, SkippedElement{element, e.Name, e.Type.String(), suggestion(e)})
+				kind := e.Type.String()
+				if e.Name == "" && e.Type == netflow.TypeOctetArray {
+					kind = "unknown"
+				}
+				d.Skipped = append(d.Skipped, SkippedElement{element, e.Name, kind, suggestion(e)})
 			}
 		}
 	}
