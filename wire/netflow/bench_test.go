@@ -1,6 +1,7 @@
 package netflow
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -86,6 +87,38 @@ func BenchmarkHostile(b *testing.B) {
 		}},
 		{"one-byte options", nil, func(n int) []byte {
 			return join(set(3, u16(256, len(wide), 1), specifiers(wide)), set(256, make([]byte, n)))
+		}},
+		{"both directions in a byte", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{reversePEN, 1, 1}}), set(256, bytes.Repeat([]byte{1}, n)))
+		}},
+		{"empty sections", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 313, variable}}), set(256, make([]byte, n)))
+		}},
+		{"sections of a byte", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 313, variable}}), set(256, bytes.Repeat([]byte{1, 0x45}, n/2)))
+		}},
+		{"sections of nothing but tags", nil, func(n int) []byte {
+			frame := join(make([]byte, 12), bytes.Repeat([]byte{0x81, 0, 0, 1}, n/4))
+			return join(templateSet(2, 256, []TemplateField{{0, 313, variable}, {0, 315, variable}}), set(256, []byte{0, 255}, u16(len(frame)), frame))
+		}},
+		{"one list of one-byte records", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 293, variable}}), templateSet(2, 257, protocol),
+				set(256, []byte{255}, u16(n+5), []byte{3}, u16(257, n+4), make([]byte, n)))
+		}},
+		{"many lists of one-byte records", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 292, variable}}), templateSet(2, 257, protocol),
+				set(256, bytes.Repeat(join([]byte{4, 3}, u16(257), []byte{6}), n/5)))
+		}},
+		{"lists in one list, nested", nil, func(n int) []byte {
+			inner := bytes.Repeat(join([]byte{4, 3}, u16(257), []byte{6}), n/5)
+			return join(templateSet(2, 256, []TemplateField{{0, 292, variable}}), templateSet(2, 257, protocol),
+				set(256, []byte{255}, u16(3+len(inner)), []byte{3}, u16(256), inner))
+		}},
+		{"lists of nothing", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 293, variable}}), set(256, []byte{255}, u16(1+n/4*4), []byte{3}, bytes.Repeat(u16(999, 4), n/4)))
+		}},
+		{"a basicList of empty strings", nil, func(n int) []byte {
+			return join(templateSet(2, 256, []TemplateField{{0, 291, variable}}), set(256, []byte{255}, u16(5+n), []byte{3}, u16(82, variable), make([]byte, n)))
 		}},
 		{"empty sets", nil, func(n int) []byte {
 			return join(templateSet(2, 256, protocol), many(n/4, func(int) []byte { return set(256) }))

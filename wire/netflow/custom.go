@@ -40,11 +40,25 @@ type CustomElement struct {
 	Column     flow.Column
 }
 
+// custom is a CustomElement in the tables' own space of numbers.
+type custom struct {
+	CustomElement
+	key     elementKey
+	reverse bool
+}
+
+func identified(list []CustomElement) (known []custom) {
+	for _, c := range list {
+		key, reverse := identify(TemplateField{Enterprise: c.Enterprise, Element: c.Element})
+		known = append(known, custom{c, key, reverse})
+	}
+	return known
+}
+
 // customs adds what fills the operator's columns from a field.
-func (s *Session) customs(p *program, f TemplateField, at place) (found bool) {
-	key, reverse := identify(f)
+func (s *Session) customs(p *program, key elementKey, reverse bool, f TemplateField, at place) (found bool) {
 	for _, c := range s.custom {
-		if k, r := identify(TemplateField{Enterprise: c.Enterprise, Element: c.Element}); k != key || r != reverse {
+		if c.key != key || c.reverse != reverse {
 			continue
 		}
 		info, _ := s.Lookup(f.Enterprise, f.Element)

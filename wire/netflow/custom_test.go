@@ -17,7 +17,9 @@ func TestCustomElements(t *testing.T) {
 	}
 	const unknownPEN = 32473 // RFC 5612
 	float := u32(int(math.Float32bits(2.5)))
-	double := func(v float64) []byte { return join(u32(int(math.Float64bits(v)>>32)), u32(int(math.Float64bits(v)&0xffffffff))) }
+	double := func(v float64) []byte {
+		return join(u32(int(math.Float64bits(v)>>32)), u32(int(math.Float64bits(v)&0xffffffff)))
+	}
 	for _, c := range []struct {
 		name   string
 		custom CustomElement // of which Column is a Kind

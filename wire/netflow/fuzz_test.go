@@ -10,6 +10,7 @@ import (
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/internal/fixtures"
+	"github.com/minamo-flow/minamo/wire/packet"
 )
 
 // seeds are datagrams of every kind, then those of the fixtures.
@@ -25,6 +26,12 @@ func seeds() [][]byte {
 		ipfixMessage(1, templateSet(2, 256, usual), set(256, records(usual, 2)), set(2, u16(256, 0)), set(256, u16(1))),
 		ipfixMessage(1, set(3, u16(300, 2, 1), specifiers([]TemplateField{{0, 160, 8}, {0, 34, 4}})), set(300, u32(1, 2, 3))),
 		ipfixMessage(1, set(2, u16(2, 0)), set(3, u16(3, 0))),
+		// Both directions, packet sections, lists in lists, a column of the operator's.
+		v9Datagram(1, templateSet(0, 256, []TemplateField{{0, 8, 4}, {0, 12, 4}, {0, 231, 4}, {0, 232, 4}, {0, 33000, 12}, {0, 40000, 8}}), set(256, make([]byte, 12), u32(9, 1, 2, 3), []byte("somebody"))),
+		ipfixMessage(1, templateSet(2, 256, []TemplateField{{0, 7, 2}, {0, 1, 2}, {reversePEN, 1, 2}, {0, 315, variable}}), set(256, u16(1, 2, 3), []byte{byte(len(sample))}, sample)),
+		ipfixMessage(1, templateSet(2, 257, []TemplateField{{0, 56, 6}}), templateSet(2, 258, []TemplateField{{0, 292, variable}}),
+			templateSet(2, 256, []TemplateField{{0, 291, variable}, {0, 293, variable}, {certPEN, 15, 1}, {reversePEN, 2, 1}}),
+			set(256, []byte{10, 3}, u16(483, 4), u32(1), []byte{0}, []byte{25, 3}, u16(257, 10), make([]byte, 6), u16(258, 14), []byte{9, 3}, u16(257), make([]byte, 6), []byte{1, 2})),
 	}
 	dir, err := fixtures.Find()
 	if err != nil {
@@ -52,7 +59,7 @@ func check(t *testing.T, s *Session, datagram []byte, b *flow.Batch, m *Message)
 	if err == nil && (m.First != before || m.First+m.Flows != b.Len()) {
 		t.Fatalf("rows %d to %d, but the message says %d+%d", before, b.Len(), m.First, m.Flows)
 	}
-	if b.Len()-before > len(datagram)+waited || len(m.Options) > len(datagram)+waited {
+	if b.Len()-before > 2*(len(datagram)+waited) || len(m.Options) > len(datagram)+waited {
 		t.Fatal("more records than bytes")
 	}
 	for row := before; row < b.Len(); row++ {
@@ -93,21 +100,19 @@ func check(t *testing.T, s *Session, datagram []byte, b *flow.Batch, m *Message)
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	for _, seed := range seeds() {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, datagram []byte) {
-		check(t, NewSession(Config{}), datagram, flow.NewBatch(1), &Message{})
-	})
-}
+// FuzzV9 and FuzzIPFIX decode a sequence of datagrams of their protocol, each
+// behind two bytes of length, in one session with tight limits: templates and
+// data in any order, withdrawals, templates that change while data wait. Then
+// a session begins anew with the templates of the first.
+func FuzzV9(f *testing.F)    { fuzzSession(f, flow.NetFlow9) }
+func FuzzIPFIX(f *testing.F) { fuzzSession(f, flow.IPFIX) }
 
-// FuzzSession decodes a sequence of datagrams, each behind two bytes of
-// length, in one session with tight limits; then again in a session with the
-// templates of the first.
-func FuzzSession(f *testing.F) {
+func fuzzSession(f *testing.F, version int) {
 	var all []byte
 	for i, seed := range seeds() {
+		if len(seed) < 2 || binary.BigEndian.Uint16(seed) != uint16(version) {
+			continue
+		}
 		framed := join(u16(len(seed)), seed)
 		f.Add(framed)
 		if all = append(all, framed...); i%4 == 3 {
@@ -115,18 +120,32 @@ func FuzzSession(f *testing.F) {
 			all = all[:0]
 		}
 	}
+	if err := flow.Define(flow.Field{Name: "fuzz_text", Kind: flow.Text}, flow.Field{Name: "fuzz_number", Kind: flow.Uint16}); err != nil {
+		f.Fatal(err)
+	}
+	text, _ := flow.Lookup("fuzz_text")
+	short, _ := flow.Lookup("fuzz_number")
+	config := Config{
+		Limits: Limits{Templates: 8, Fields: 40, WaitingSets: 4, WaitingBytes: 256},
+		Packet: &packet.Parser{Tunnels: packet.TunnelsOf(flow.TunnelIPIP, flow.TunnelVXLAN)},
+		Custom: []CustomElement{{0, 82, text}, {0, 8, text}, {0, 1, short}, {reversePEN, 1, short}, {9, 1, text}},
+	}
 	f.Fuzz(func(t *testing.T, sequence []byte) {
-		limits := Limits{Templates: 8, Fields: 40, WaitingSets: 4, WaitingBytes: 256}
-		s, b, m := NewSession(Config{Limits: limits}), flow.NewBatch(1), &Message{}
+		s, b, m := NewSession(config), flow.NewBatch(1), &Message{}
 		for rest := sequence; len(rest) >= 2; {
 			n := min(int(binary.BigEndian.Uint16(rest)), len(rest)-2)
-			check(t, s, rest[2:2+n], b, m)
+			datagram := bytes.Clone(rest[2 : 2+n])
+			if n >= 2 {
+				binary.BigEndian.PutUint16(datagram, uint16(version))
+			}
+			check(t, s, datagram, b, m)
 			rest = rest[2+n:]
 			if b.Len() > 5000 {
 				b.Reset()
 			}
 		}
-		restored := NewSession(Config{Limits: limits})
+		s.ShiftClock(bytes.Clone(sequence), 1000)
+		restored := NewSession(config)
 		restored.Restore(s.Templates())
 		if len(s.Templates()) > 0 && !reflect.DeepEqual(restored.Templates(), s.Templates()) {
 			t.Fatal("templates changed by a restart")

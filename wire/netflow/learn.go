@@ -58,7 +58,7 @@ func (s *Session) learn(records []OptionRecord) {
 			s.learnt[i] = e
 		} else if len(s.learnt) < maxLearnt {
 			s.learnt = slices.Insert(s.learnt, i, e)
-			if slices.ContainsFunc(s.custom, func(c CustomElement) bool { return c.Enterprise == e.Enterprise && c.Element == e.ID }) {
+			if slices.ContainsFunc(s.custom, func(c custom) bool { return c.Enterprise == e.Enterprise && c.Element == e.ID }) {
 				s.recompile()
 			}
 		}

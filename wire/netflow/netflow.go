@@ -7,8 +7,16 @@
 // templates allocates nothing. The versions before v9 are the same programs for
 // templates that everyone knows.
 //
-// The package does no I/O, has no clock and no configuration but Limits;
-// collect gives it datagrams and completes the rows. It promises that no
+// A record becomes one row; one for both directions (RFC 5103, and Cisco's
+// initiator and responder) becomes two, if anything was counted on the way
+// back. The beginning of a packet (RFC 7133) and structured data (RFC 6313) in
+// a record fill the columns that the record itself has nothing for. Any
+// element can have a column of the operator's own: Config.Custom.
+//
+// The package does no I/O, has no clock and no configuration but Config;
+// collect gives it datagrams and completes the rows. IPFIX over TCP or TLS is
+// the same messages one after the other, in a Session for each connection,
+// with which its templates end (RFC 7011 §8.4). The package promises that no
 // datagram makes it panic, loop, take more than linear time, or keep more
 // memory than Limits allow; that an element or a field it doesn't know costs
 // nothing but its own value; and that whatever it could not use is counted,
@@ -33,7 +41,8 @@ var (
 )
 
 // Limits bound what a Session keeps for its exporter. A zero field stands for
-// the default.
+// the default. What is beyond them is refused, or given up, the oldest first,
+// and counted: see TemplateRefused and TemplateMissing.
 type Limits struct {
 	Templates    int // templates, all domains together (default 2048)
 	Fields       int // fields of one template (default 512)
@@ -66,7 +75,7 @@ type Config struct {
 type Session struct {
 	limits  Limits
 	packet  *packet.Parser
-	custom  []CustomElement
+	custom  []custom
 	domains map[domainKey]*domain
 	recent  *domain // the one that was asked for last, because the next datagram's is most often the same; may be nil
 	count   int     // templates
@@ -105,7 +114,7 @@ func NewSession(c Config) *Session {
 	return &Session{
 		limits:     c.Limits.withDefaults(),
 		packet:     c.Packet,
-		custom:     c.Custom,
+		custom:     identified(c.Custom),
 		domains:    map[domainKey]*domain{},
 		waitingFor: map[waitingKey]int{},
 	}
@@ -119,8 +128,8 @@ const (
 )
 
 // Decode appends the flow records of a datagram that came at received
-// (milliseconds since the epoch) to b, one row each, and says in m what else
-// it held. Data sets without a template wait for it, and are appended when it
+// (milliseconds since the epoch) to b, a row for each direction that they
+// counted, and says in m what else it held. Data sets without a template wait for it, and are appended when it
 // comes, with the times of the datagram they came in.
 //
 // It fills received, export_protocol, observation_domain, start, end, packets

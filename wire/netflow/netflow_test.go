@@ -367,6 +367,28 @@ func TestRedefinitionAndWithdrawal(t *testing.T) {
 	}
 }
 
+// An id that changes its kind, or that means two things in two domains or
+// protocols, never means the wrong one.
+func TestTemplateIDsAreUsedAgain(t *testing.T) {
+	s := NewSession(Config{})
+	src, dst := []TemplateField{{0, 7, 2}}, []TemplateField{{0, 11, 2}}
+	options := set(3, u16(256, 1, 1), specifiers(src))
+	b, m := decode(t, s, ipfixMessage(1, templateSet(2, 256, src)), ipfixMessage(2, templateSet(2, 256, dst)), v9Datagram(1, templateSet(0, 256, dst)),
+		ipfixMessage(1, options, set(256, u16(1))))
+	if b.Len() != 0 || len(m.Options) != 1 || s.count != 3 {
+		t.Errorf("%d rows, %d options, %d templates", b.Len(), len(m.Options), s.count)
+	}
+	b, m = decode(t, s, ipfixMessage(1, templateSet(2, 256, src), set(256, u16(1))), ipfixMessage(2, set(256, u16(2))), v9Datagram(1, set(256, u16(3))))
+	if b.Len() != 3 || b.U16(flow.SrcPort)[0] != 1 || b.U16(flow.DstPort)[1] != 2 || b.U16(flow.DstPort)[2] != 3 || len(m.Options) != 0 || s.count != 3 {
+		t.Errorf("%d rows, %d options, %d templates", b.Len(), len(m.Options), s.count)
+	}
+	// Data wait for what was withdrawn, and take what comes, be it options.
+	b, m = decode(t, s, ipfixMessage(1, set(2, u16(256, 0)), set(256, u16(4))), ipfixMessage(1, options))
+	if b.Len() != 0 || len(m.Options) != 1 || len(s.waiting) != 0 {
+		t.Errorf("%d rows, %d options, %d sets waiting", b.Len(), len(m.Options), len(s.waiting))
+	}
+}
+
 func TestOptions(t *testing.T) {
 	// v9: scope interface, then a sampler; and a system scope of no length.
 	s := NewSession(Config{})
@@ -424,6 +446,10 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 		v9Datagram(1, templateSet(0, 256, usual), set(256, records(usual, 20))),
 		ipfixMessage(1, templateSet(2, 256, fields), set(256, records(fields, 12))),
 		v9Datagram(1, set(1, u16(257, 4, 4), specifiers([]TemplateField{{0, 1, 4}, {0, 34, 4}})), set(257, u32(1, 2))),
+		ipfixMessage(1, templateSet(2, 258, []TemplateField{{0, 7, 2}, {reversePEN, 1, 2}, {0, 96, variable}, {0, 313, variable}}),
+			set(258, u16(1, 2), []byte{3}, []byte("ssh"), []byte{byte(len(udpPacket))}, udpPacket)),
+		ipfixMessage(1, templateSet(2, 259, []TemplateField{{0, 56, 6}}), templateSet(2, 260, []TemplateField{{0, 292, variable}, {0, 485, variable}}),
+			set(260, []byte{9, 3}, u16(259), make([]byte, 6), []byte{9, 3}, u16(483, 4, 64496, 1))),
 	}
 	run := func() {
 		for _, d := range datagrams {

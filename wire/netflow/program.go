@@ -142,7 +142,7 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 			continue
 		}
 		key, reverse := identify(f)
-		custom := s.customs(p, f, here)
+		custom := s.customs(p, key, reverse, f, here)
 		if sections.note(key, here, reverse) {
 			continue
 		}

@@ -39,13 +39,6 @@ func fromNTP(v uint64) int64 {
 
 // runTimes computes start and end of each row from whatever the template has.
 func (p *program) runTimes(starts, ends []int64, r *rows, h *header) {
-	if p.delay.used() {
-		defer func() {
-			for i := range starts {
-				starts[i] += int64(min(r.number(i, p.delay), 1<<40))
-			}
-		}()
-	}
 	if p.start.used() {
 		p.loadTimes(starts, p.start, r, h)
 	}
@@ -85,6 +78,11 @@ func (p *program) runTimes(starts, ends []int64, r *rows, h *header) {
 			for i := range starts {
 				starts[i] -= p.durationOf(i, r)
 			}
+		}
+	}
+	if p.delay.used() {
+		for i := range starts {
+			starts[i] += int64(min(r.number(i, p.delay), 1<<40))
 		}
 	}
 }
