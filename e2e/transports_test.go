@@ -239,17 +239,31 @@ func TestStreamsAreRefusedClearly(t *testing.T) {
 			mentions(t, s.output.String(), c.words...)
 		})
 	}
-	t.Run("SCTP", func(t *testing.T) {
-		if fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 132); err == nil {
-			syscall.Close(fd)
-			t.Skip("SKIPPED: this kernel has SCTP, so that nothing is refused")
-		}
-		s := start(t, minamo, "serve", "--data", filepath.Join(dir, "data"), "--http", "127.0.0.1:0", "--listen", "sctp://127.0.0.1:0")
+}
+
+// TestSCTP sends by SCTP where the kernel has it; elsewhere the server must
+// say what to do.
+func TestSCTP(t *testing.T) {
+	const sctp = 132
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, sctp)
+	if err != nil {
+		s := start(t, minamo, "serve", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--listen", "sctp://127.0.0.1:0")
 		if status := s.wait(t); status != 1 {
 			t.Errorf("status %d, want 1", status)
 		}
 		mentions(t, s.output.String(), "modprobe sctp", "tcp://")
-	})
+		return
+	}
+	defer syscall.Close(fd)
+	port := freePort(t, "tcp")
+	s := serve(t, t.TempDir(), "--listen", fmt.Sprintf("sctp://127.0.0.1:%d", port))
+	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Write(fd, message(10, 0, set(2, template256)))
+	syscall.Write(fd, message(10, 0, set(256, append([]byte{192, 0, 2, 1}, longs(7, 700)...))))
+	eventually(t, "a flow comes by SCTP", func() bool { return s.metric(t, "minamo_exporter_flows_total") == 1 })
+	s.stop(t)
 }
 
 // TestOwnColumns maps elements to columns of the operator's own, receives
@@ -261,6 +275,9 @@ func TestOwnColumns(t *testing.T) {
 columns:
   - {name: http_host, type: text, element: cisco/applicationHttpHost}
   - {name: round_trip, type: uint32, element: 12345/6}
+  - {name: ttl_bits, type: uint8, packet: {from: network, bit: 64, bits: 8}}
+collect:
+  decapsulate: [ipip]
 `), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -281,6 +298,23 @@ columns:
 		t.Errorf("without the configuration: %v", rows)
 	}
 	mentions(t, stderr, "12345/6", "applicationHttpHost")
+
+	// Of sampled packets: bits, and what is inside of a tunnel.
+	ip := func(length, ttl, protocol, host byte) []byte {
+		return []byte{0x45, 0, 0, length, 0, 0, 0, 0, ttl, protocol, 0, 0, 192, 0, 2, host, 198, 51, 100, host}
+	}
+	packet := append(append(ip(48, 64, 4, 1), ip(28, 33, 17, 2)...), words(1000, 53, 8, 0)...)
+	sampled := append(longs(1, 16+48, 11, 48, 0, 48), packet...)
+	sample := append(longs(1, uint32(32+len(sampled)), 1, 3, 100, 1000, 0, 1, 2, 1), sampled...)
+	sflow := append(longs(5, 1, 0x7f000001, 0, 1, 1000, 1), sample...)
+	capture := datagramCapture(t, 6343, [][]byte{sflow})
+	rows, stderr, status = decode(t, "--config", config, capture)
+	if status != 0 || len(rows) != 1 || number(t, rows[0], "ttl_bits") != 33 || rows[0]["src_addr"] != "192.0.2.2" || rows[0]["tunnel"] != "ipip" || rows[0]["tunnel_src_addr"] != "192.0.2.1" {
+		t.Errorf("packet bits behind a tunnel: status %d, %v\n%s", status, rows, stderr)
+	}
+	if rows, _, _ = decode(t, capture); len(rows) != 1 || rows[0]["src_addr"] != "192.0.2.1" || rows[0]["tunnel"] != nil {
+		t.Errorf("a tunnel is entered although nobody asked for it: %v", rows)
+	}
 
 	data := t.TempDir()
 	s, address := serveStream(t, data, "tcp")
