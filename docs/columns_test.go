@@ -43,7 +43,8 @@ fields of the [filter language](filter.md) and dimensions of the API.
 
 A column that is not marked *always* is absent where the exporter said nothing:
 null in the files, no key in JSON. In JSON numbers are numbers, and times
-(RFC 3339, UTC, milliseconds), addresses, MAC addresses and named codes are strings.
+(RFC 3339, UTC, milliseconds), addresses, MAC addresses, texts and named codes are
+strings. Columns that a configuration defines stand behind these.
 
 | column | type | unit | | meaning | IPFIX elements |
 |---|---|---|---|---|---|

@@ -258,6 +258,9 @@ func FuzzParseFilter(f *testing.F) {
 			f.Add(words + " " + examples[p.Operand])
 		}
 	}
+	for _, regex := range []string{"^a$", "(?im)^a.b$", `\A\pL+\z`, `(?s).*?x{2,5}`, `[^\d\x{1f600}-\x{1f64f}]`, "(?P<n>a|b)*", `\bword\B`, "(?U)a+", "[[:alpha:]]{1000}", "a||", `\Qa.b\E`} {
+		f.Add("user ~ '" + regex + "'")
+	}
 	f.Add("src or dst port in [1 2-3,] and ((not x")
 	f.Add("ip in [::/0 10/8] '\" # \x00\xff")
 	e := newEngine(f)

@@ -27,9 +27,10 @@ lists the flows that match FILTER, in the order of storage.
   -s ELEM[:p][/ORDER…]
                     rank by an element: srcip, dstip, ip, srcport, dstport,
                     port, proto, srcas, dstas, as, inif, outif, if, router,
-                    next, tos, dscp, vlan, app, any column, an address by
-                    prefix (srcip/24, dstip/24/64), or record (5-tuple, or
-                    what -A names). With :p, by protocol too. May be repeated.
+                    next, tos, dscp, vlan, app, user, any column, also your
+                    own, an address by prefix (srcip/24, dstip/24/64), or
+                    record (5-tuple, or what -A names). With :p, by protocol
+                    too. May be repeated.
   -A ELEM,ELEM…     aggregate by these elements
   -a                aggregate by protocol, addresses and ports
   -O ORDER          order: flows, packets, bytes, pps, bps, bpp, duration,
