@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -254,14 +255,15 @@ type SkippedElement struct {
 	Column  string `json:"column,omitempty" doc:"A line for columns in the configuration that keeps it"`
 }
 
-// Details tells what an exporter told of itself; false where it is not known.
-func (e *Exporters) Details(exporter string) (d ExporterDetails, ok bool) {
-	for _, x := range e.all() {
-		if x.addr.String() == exporter {
-			return x.details(), true
-		}
+// Details tells what the exporter told of itself; false where it is not known.
+func (e *Exporters) Details(exporter netip.Addr) (d ExporterDetails, ok bool) {
+	e.mu.RLock()
+	x := e.byAddr[exporter.Unmap()]
+	e.mu.RUnlock()
+	if x == nil {
+		return d, false
 	}
-	return d, false
+	return x.details(), true
 }
 
 func (x *exporter) details() ExporterDetails {

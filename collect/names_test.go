@@ -58,7 +58,7 @@ func TestNamesAreKept(t *testing.T) {
 	}
 	check := func(e *Exporters) ExporterDetails {
 		t.Helper()
-		d, ok := e.Details("192.0.2.1")
+		d, ok := e.Details(exporterA)
 		if !ok {
 			t.Fatal("the exporter is not known")
 		}
@@ -141,7 +141,7 @@ func TestSFlowCountersAndPortNames(t *testing.T) {
 	if err := e.Decode(enc.Datagram(1), exporterA, received, b); err != nil {
 		t.Fatal(err)
 	}
-	d, _ := e.Details("192.0.2.1")
+	d, _ := e.Details(exporterA)
 	if len(d.Interfaces) != 2 || d.Interfaces[1].Name != "eth1" || d.Interfaces[1].Counters == nil || d.Interfaces[1].Counters.InBytes != 2000 || d.Interfaces[1].Counters.OutErrors != 9 {
 		t.Errorf("%+v", d.Interfaces)
 	}

@@ -195,7 +195,11 @@ func (c *Collector) accept(s *streams) {
 		}
 		s.accepted.Add(1)
 		x := newConnection(conn)
-		if err := c.connections.add(x, c.cfg.Connections, c.cfg.ConnectionsPerExporter); err != nil {
+		err = c.connections.add(x, c.cfg.Connections, c.cfg.ConnectionsPerExporter)
+		if err == errStopped {
+			conn.Close()
+			return
+		} else if err != nil {
 			s.ended[endLimit].Add(1)
 			c.log.Warn("connection refused", "exporter", x.source, "listen", s.endpoint.String(), "error", err)
 			conn.Close()

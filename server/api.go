@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -122,6 +123,7 @@ var problemHelp = map[string]string{
 	"set_remainder":       "Bytes are left behind the records of a set: the exporter's template and data may not agree.",
 	"time_clamped":        "Flows with impossible times were moved to when they were received: set the exporter's clock (NTP).",
 	"names_refused":       "An exporter names more interfaces, routing tables or applications than are kept of one.",
+	"counters_refused":    "An exporter tells the counters of more interfaces than are kept of one.",
 	"samples_over_limit":  "sFlow datagrams hold more samples than collect.limits.samples: the rest of each was left.",
 	"domains_forgotten":   "An exporter has more observation domains than collect.limits.domains: those silent the longest were forgotten.",
 	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
@@ -191,8 +193,9 @@ type exporterInput struct {
 type exporterOutput struct{ Body collect.ExporterDetails }
 
 func (s *Server) exporter(_ context.Context, in *exporterInput) (*exporterOutput, error) {
-	details, ok := s.Collector.Exporters.Details(in.Exporter)
-	if !ok {
+	address, err := netip.ParseAddr(in.Exporter)
+	details, ok := s.Collector.Exporters.Details(address)
+	if err != nil || !ok {
 		return nil, huma.Error404NotFound("no exporter " + in.Exporter + " is known; /api/exporters lists them")
 	}
 	return &exporterOutput{details}, nil

@@ -306,5 +306,7 @@ func TestExporterDetails(t *testing.T) {
 	if len(d.Interfaces) != 1 || d.Interfaces[0].Name != "eth0" || d.Interfaces[0].Counters.InBytes != 77 || len(d.Domains) != 1 {
 		t.Errorf("%+v", d)
 	}
+	fetch(t, web, "/api/exporters/2001:DB8:0::7", 200, nil)
 	fetch(t, web, "/api/exporters/192.0.2.9", 404, nil)
+	fetch(t, web, "/api/exporters/nonsense", 404, nil)
 }

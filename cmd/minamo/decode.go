@@ -210,7 +210,7 @@ func (d *decoding) summary() {
 		if parts != nil {
 			fmt.Fprintf(d.stderr, "exporter %s: %s\n", x.Exporter, strings.Join(parts, ", "))
 		}
-		details, _ := d.exporters.Details(x.Exporter.String())
+		details, _ := d.exporters.Details(x.Exporter)
 		var elements []string
 		for _, e := range details.Skipped {
 			elements = append(elements, strings.TrimSpace(e.Element+" "+e.Name))
