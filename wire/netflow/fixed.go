@@ -27,15 +27,21 @@ const (
 	ipv4RouterSc = 43
 )
 
-var v1 = layout(
-	8, 4, 12, 4, 15, 4, // addresses, next hop
-	10, 2, 14, 2, // interfaces
-	2, 4, 1, 4, // packets, bytes
-	22, 4, 21, 4, // first, last
-	7, 2, 11, 2, // ports
-	paddingOctets, 2, 4, 1, 5, 1, 6, 1, // protocol, ToS, flags
-	paddingOctets, 11,
-)
+// v1 is the record of 48 bytes that all known exporters send; oldV1 has four
+// more reserved bytes.
+var v1, oldV1 = layoutV1(7), layoutV1(11)
+
+func layoutV1(reserved uint16) *program {
+	return layout(
+		8, 4, 12, 4, 15, 4, // addresses, next hop
+		10, 2, 14, 2, // interfaces
+		2, 4, 1, 4, // packets, bytes
+		22, 4, 21, 4, // first, last
+		7, 2, 11, 2, // ports
+		paddingOctets, 2, 4, 1, 5, 1, 6, 1, // protocol, ToS, flags
+		paddingOctets, reserved,
+	)
+}
 
 var v5 = layout(
 	8, 4, 12, 4, 15, 4, // addresses, next hop
@@ -71,13 +77,13 @@ func summed(fields ...uint16) *program {
 }
 
 // v8 are the records of NetFlow v8 by aggregation scheme. Schemes 6 to 8 are
-// those of switches. Where a record has two masks the destination's is first.
+// those of switches.
 var v8 = [...]*program{
 	1: summed(16, 2, 17, 2, 10, 2, 14, 2),                                              // AS
 	2: summed(4, 1, paddingOctets, 3, 7, 2, 11, 2),                                     // protocol and port
 	3: summed(44, 4, 9, 1, paddingOctets, 1, 16, 2, 10, 2, paddingOctets, 2),           // source prefix
 	4: summed(45, 4, 13, 1, paddingOctets, 1, 17, 2, 14, 2, paddingOctets, 2),          // destination prefix
-	5: summed(44, 4, 45, 4, 13, 1, 9, 1, paddingOctets, 2, 16, 2, 17, 2, 10, 2, 14, 2), // prefix
+	5: summed(44, 4, 45, 4, 9, 1, 13, 1, paddingOctets, 2, 16, 2, 17, 2, 10, 2, 14, 2), // prefix
 	6: layout(12, 4, 2, 4, 1, 4, 22, 4, 21, 4, // destination
 		14, 2, 5, 1, markedToS, 1, extraPackets, 4, ipv4RouterSc, 4),
 	7: layout(12, 4, 8, 4, 2, 4, 1, 4, 22, 4, 21, 4, // source and destination
@@ -88,8 +94,8 @@ var v8 = [...]*program{
 	10: summed(4, 1, 5, 1, paddingOctets, 2, 7, 2, 11, 2, 10, 2, 14, 2),                       // protocol, port and ToS
 	11: summed(44, 4, 9, 1, 5, 1, 16, 2, 10, 2, paddingOctets, 2),                             // source prefix and ToS
 	12: summed(45, 4, 13, 1, 5, 1, 17, 2, 14, 2, paddingOctets, 2),                            // destination prefix and ToS
-	13: summed(44, 4, 45, 4, 13, 1, 9, 1, 5, 1, paddingOctets, 1, 16, 2, 17, 2, 10, 2, 14, 2), // prefix and ToS
-	14: summed(44, 4, 45, 4, 13, 1, 9, 1, 5, 1, 4, 1, 7, 2, 11, 2, 10, 2, 14, 2),              // prefix and port
+	13: summed(44, 4, 45, 4, 9, 1, 13, 1, 5, 1, paddingOctets, 1, 16, 2, 17, 2, 10, 2, 14, 2), // prefix and ToS
+	14: summed(44, 4, 45, 4, 9, 1, 13, 1, 5, 1, 4, 1, 7, 2, 11, 2, 10, 2, 14, 2),              // prefix and port
 }
 
 // decodeFixed decodes the records of a version without templates: as many as
@@ -111,7 +117,9 @@ func decodeFixed(head, body []byte, h *header, b *flow.Batch, m *Message) {
 		}
 	}
 	count := int(binary.BigEndian.Uint16(head[2:]))
-	m.Units = uint32(count)
+	if m.Units = uint32(count); p == v1 && len(body) == count*oldV1.least {
+		p = oldV1
+	}
 	if p == nil {
 		m.Problems[SchemeUnknown]++
 		return
@@ -126,16 +134,23 @@ func decodeFixed(head, body []byte, h *header, b *flow.Batch, m *Message) {
 	m.Records += n
 	switch m.Version {
 	case flow.NetFlow5:
-		sampleV5(head, b, first)
+		fillSampling(binary.BigEndian.Uint16(head[22:]), b, first)
 	case flow.NetFlow7:
 		invalidateV7(&m.rows, b, first)
+	case flow.NetFlow8:
+		if binary.BigEndian.Uint16(head[26:]) == 0 { // else the word isn't what Cisco says, or wasn't filled in
+			fillSampling(binary.BigEndian.Uint16(head[24:]), b, first)
+		}
+		if scheme := head[22]; scheme == 5 || scheme >= 13 {
+			orderMasks(b, first)
+		}
 	}
 }
 
-// sampleV5 fills in the sampling rate of the header; the upper two bits are
-// the sampling mode, whatever it is.
-func sampleV5(head []byte, b *flow.Batch, first int) {
-	rate := binary.BigEndian.Uint16(head[22:]) & 0x3fff
+// fillSampling fills in the sampling rate of the header; its upper two bits
+// are the sampling mode, whatever it is.
+func fillSampling(word uint16, b *flow.Batch, first int) {
+	rate := word & 0x3fff
 	if rate == 0 {
 		return
 	}
@@ -177,6 +192,24 @@ func invalidateV7(r *rows, b *flow.Batch, first int) {
 		}
 	}
 }
+
+// orderMasks exchanges the two masks of a v8 record where each fits only the
+// other's prefix. Cisco's documents have the source's first; cflowd's old
+// documentation had the destination's, and Junos does as that says unless it
+// is told to be "caida-compliant".
+func orderMasks(b *flow.Batch, first int) {
+	sources, destinations := b.Addr(flow.SrcAddr), b.Addr(flow.DstAddr)
+	masks, others := b.U8(flow.SrcMask), b.U8(flow.DstMask)
+	for i := first; i < b.Len(); i++ {
+		src, dst := number(sources[i][12:]), number(destinations[i][12:])
+		if !(isPrefix(src, masks[i]) && isPrefix(dst, others[i])) && isPrefix(src, others[i]) && isPrefix(dst, masks[i]) {
+			masks[i], others[i] = others[i], masks[i]
+		}
+	}
+}
+
+// isPrefix tells whether an IPv4 address has no bits beyond the mask.
+func isPrefix(addr uint64, mask uint8) bool { return mask <= 32 && addr<<mask&0xffffffff == 0 }
 
 // unset takes a column out of a row's mask.
 func unset(m *flow.Mask, c flow.Column) { m[c>>6] &^= 1 << (c & 63) }
