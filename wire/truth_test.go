@@ -105,7 +105,7 @@ func TestTruth(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			sum.run++
 			d := newDecoder()
-			d.case_(t, c)
+			d.recording(t, c)
 			if !hasDecoder(c) {
 				if d.taken > 0 {
 					t.Errorf("%d datagrams of %s were taken for flows", d.taken, c.Column("protocols"))
@@ -197,8 +197,8 @@ func newDecoder() *decoder {
 	return &decoder{records: records{}, sessions: map[netip.Addr]*netflow.Session{}, batch: flow.NewBatch(64)}
 }
 
-// case_ decodes a recording: the capture, or files that are no capture.
-func (d *decoder) case_(t *testing.T, c fixtures.Case) {
+// recording decodes a case: the capture, or files that are no capture.
+func (d *decoder) recording(t *testing.T, c fixtures.Case) {
 	if c.Pcap == "" {
 		for _, file := range c.Files() {
 			p, err := os.ReadFile(file)
@@ -333,7 +333,8 @@ func (d *decoder) units(from, to int) (list []record) {
 		if d.batch.Present[i].Has(flow.Biflow) && d.batch.Uint(flow.Biflow, i) == flow.BiflowReverse {
 			at := slices.IndexFunc(forward, func(j int) bool { return d.mirrors(i, j) })
 			if at < 0 {
-				panic("a reverse half without the other")
+				list, forward = append(list, record{"reverse half": "without the other"}), append(forward, -1)
+				continue
 			}
 			d.row(i, "reverse ", list[at])
 			forward[at] = -1
@@ -503,9 +504,6 @@ func (h *comparison) excused(value, ours, theirs string) bool {
 	}
 	return false
 }
-
-// config is that of the sessions.
-var config netflow.Config
 
 func readJSON(t *testing.T, file string, v any) {
 	b, err := os.ReadFile(file)

@@ -204,9 +204,11 @@ func (h *header) flow(list []node, reverse bool) record {
 		for _, f := range list {
 			field, text := strings.TrimPrefix(f.text(0), "cflow."), f.text(1)
 			if c, ok := tsharkFlow[field]; ok {
-				if reverse && seen[field] {
+				switch {
+				case reverse && seen[field] && c >= flow.NumColumns: // a custom column is that of one direction's element
+				case reverse && seen[field]:
 					r.put("reverse "+name(c), normal(c, text))
-				} else {
+				default:
 					r.put(name(c), normal(c, text))
 				}
 				seen[field] = true
