@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/wire/netflow"
 	"github.com/minamo-flow/minamo/wire/packet"
 )
@@ -105,6 +106,9 @@ func (c *Column) problem() (key string, err error) {
 	}
 	if of, taken := flow.Lookup(c.Name); taken && of < flow.NumColumns {
 		return "name", fmt.Errorf("there is a column %q already", c.Name)
+	}
+	if err := query.CheckColumnName(c.Name); err != nil {
+		return "name", err
 	}
 	if !c.Type.given {
 		return "", errors.New("type is missing")

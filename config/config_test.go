@@ -73,6 +73,7 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		"no such type":    {"columns:\n  - {name: a, type: int, element: 1}", `:2:21: columns.type: expected one of uint8, `},
 		"name taken":      {"columns:\n  - {name: bytes, type: uint64, element: 1}", `:2:12: columns.name: there is a column "bytes" already`},
 		"name form":       {"columns:\n  - {name: Bytes, type: uint64, element: 1}", `:2:12: columns.name: expected lower-case`},
+		"a filter's word": {"columns:\n  - {name: src, type: uint64, element: 1}", `:2:12: columns.name: `},
 		"column twice":    {"columns:\n  - {name: a, type: uint64, element: 1}\n  - {name: a, type: uint64, element: 2}", `:3:12: columns.name: "a" is given twice`},
 		"from nowhere":    {"columns:\n  - {name: a, type: uint64}", `:2:5: columns: element or packet is missing`},
 		"from both":       {"columns:\n  - {name: a, type: uint64, element: 1, packet: {from: link, bits: 1}}", `:2:49: columns.packet: a column is of`},

@@ -4,7 +4,6 @@ import (
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
 	"github.com/minamo-flow/minamo/flow"
-	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/wire/netflow"
 	"github.com/minamo-flow/minamo/wire/packet"
 )
@@ -32,9 +31,6 @@ func exporterConfig(cfg config.Config) (collect.ExporterConfig, error) {
 	}
 	for _, column := range cfg.Columns {
 		field := flow.Field{Name: column.Name, Kind: column.Type.Kind, Element: column.Element.Name, Doc: "Defined in the configuration."}
-		if err := query.CheckColumnName(column.Name); err != nil {
-			return c, err
-		}
 		if err := flow.Define(field); err != nil {
 			return c, err
 		}
