@@ -10,14 +10,16 @@ import (
 // that everyone knows. Layouts are those of Cisco's documents; 16-bit AS
 // numbers and interfaces are all these versions have.
 
-// layout compiles the template of a record: element, length, element, length …
-func layout(fields ...uint16) *program {
-	t := &Template{}
-	for i := 0; i < len(fields); i += 2 {
-		t.Fields = append(t.Fields, TemplateField{Element: fields[i], Length: fields[i+1]})
+// fieldsOf are IANA's elements: element, length, element, length …
+func fieldsOf(pairs ...uint16) (fields []TemplateField) {
+	for i := 0; i < len(pairs); i += 2 {
+		fields = append(fields, TemplateField{Element: pairs[i], Length: pairs[i+1]})
 	}
-	return compile(t)
+	return fields
 }
+
+// layout compiles the template of a record.
+func layout(pairs ...uint16) *program { return compile(&Template{Fields: fieldsOf(pairs...)}) }
 
 const (
 	// What a NetFlow v8 record has that is no column's: the ToS and the number
@@ -43,7 +45,9 @@ func layoutV1(reserved uint16) *program {
 	)
 }
 
-var v5 = layout(
+var v5 = compile(&Template{Fields: v5Fields})
+
+var v5Fields = fieldsOf(
 	8, 4, 12, 4, 15, 4, // addresses, next hop
 	10, 2, 14, 2, // interfaces
 	2, 4, 1, 4, // packets, bytes
