@@ -244,16 +244,23 @@ func startNfcapd(t *testing.T, name string, more ...string) *nfcapd {
 // ledger ends the collector and returns what it has stored.
 func (n *nfcapd) ledger(t *testing.T) ledger {
 	t.Helper()
+	there, _ := n.ledgers(t)
+	return there
+}
+
+// ledgers tells the way back apart, of records with counters for both.
+func (n *nfcapd) ledgers(t *testing.T) (there, back ledger) {
+	t.Helper()
 	drained(t, n.port)
 	n.terminate(t)
 	return nfdump(t, n.dir)
 }
 
-// nfdump reads a folder of nfcapd files.
-func nfdump(t *testing.T, dir string) ledger {
+// nfdump reads a folder of nfcapd files. What it calls "out" is the way back.
+func nfdump(t *testing.T, dir string) (there, back ledger) {
 	t.Helper()
 	text := run(t, "nfdump", "-R", dir, "-q", "-6", "-N", "-o", "fmt:%sa|%da|%pr|%pkt|%byt|%opkt|%obyt")
-	l := ledger{}
+	there, back = ledger{}, ledger{}
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		f := strings.Split(line, "|")
 		if len(f) != 7 {
@@ -275,9 +282,13 @@ func nfdump(t *testing.T, dir string) ledger {
 			t.Fatalf("nfdump said %q", line)
 		}
 		c := conversation{normal(src), normal(dst), n[2]}
-		l[c] = l[c].plus(totals{1, n[3], n[4]})
+		there[c] = there[c].plus(totals{1, n[3], n[4]})
+		if n[5]+n[6] > 0 {
+			c.src, c.dst = c.dst, c.src
+			back[c] = back[c].plus(totals{1, n[5], n[6]})
+		}
 	}
-	return l
+	return there, back
 }
 
 // tshark decodes datagrams of NetFlow v9 or IPFIX: a second opinion where
