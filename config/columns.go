@@ -166,7 +166,7 @@ func holds(kind flow.Kind, t netflow.DataType) bool {
 	}
 	switch kind {
 	case flow.Text:
-		return t >= netflow.TypeUnsigned8 && t <= netflow.TypeUnsigned64
+		return t >= netflow.TypeUnsigned8 && t <= netflow.TypeFloat64
 	case flow.Time:
 		return t == netflow.TypeUnsigned32 || t == netflow.TypeUnsigned64
 	case flow.Address, flow.MAC:

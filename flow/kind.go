@@ -27,6 +27,21 @@ func (k Kind) String() string {
 	return [...]string{"uint8", "uint16", "uint32", "uint64", "time", "address", "mac", "text"}[k]
 }
 
+// Greatest is the greatest number that a column of the kind holds.
+func (k Kind) Greatest() uint64 {
+	switch k {
+	case Uint8:
+		return 1<<8 - 1
+	case Uint16:
+		return 1<<16 - 1
+	case Uint32:
+		return 1<<32 - 1
+	case MAC:
+		return 1<<48 - 1
+	}
+	return 1<<64 - 1
+}
+
 // Addr is an IP address in 16 bytes, network byte order; IPv4 is IPv4-mapped.
 // The zero Addr is "::", which stands for "no address".
 type Addr [16]byte

@@ -24,13 +24,13 @@ import (
 // the registry or the exporter itself (RFC 5610) knows it:
 //
 //   - numbers: those of up to eight bytes, a MAC address among them. They have
-//     no sign, so what is below zero becomes zero; fractions are rounded; what
-//     is too great becomes the column's greatest value.
+//     no sign: what is below zero is absent, as what is too great for the column
+//     is; fractions are rounded.
 //   - time: any of the four date types; numbers of four bytes are seconds,
 //     others milliseconds.
 //   - address and MAC: values of their length.
-//   - text: strings as they are; numbers, addresses and MACs in their usual
-//     form; other bytes as they are if they are printable, else the first 256
+//   - text: strings as they are; numbers (signs and fractions too), addresses
+//     and MACs in their usual form; other bytes as they are if they are printable, else the first 256
 //     in hexadecimal digits.
 //
 // An absent, empty or ill-fitting value leaves the column absent.
@@ -105,6 +105,10 @@ func conversionTo(kind flow.Kind, t DataType, length uint16) conversion {
 			return asMACText
 		case t >= TypeUnsigned8 && t <= TypeUnsigned64:
 			return asDigits
+		case t >= TypeSigned8 && t <= TypeSigned64:
+			return asSignedText
+		case t == TypeFloat32 || t == TypeFloat64:
+			return asFloatText
 		}
 		return asOctets
 	}
@@ -118,17 +122,22 @@ func conversionTo(kind flow.Kind, t DataType, length uint16) conversion {
 }
 
 // setCustom sets a value of a column of the operator's own.
-func setCustom(b *flow.Batch, row int, o *op, v []byte) {
-	switch o.as {
-	case asSigned:
-		n := number(v)
-		if v[0]&0x80 != 0 {
-			n = 0
+func (r *rows) setCustom(b *flow.Batch, row int, o *op, v []byte) {
+	fit := func(n uint64) {
+		if n > o.kind.Greatest() {
+			r.tooGreat++
+			return
 		}
 		b.SetUint(o.column, row, n)
+	}
+	switch o.as {
+	case asSigned:
+		if n := signed(v); n >= 0 {
+			fit(uint64(n))
+		}
 	case asFloat:
 		if n, ok := fromFloat(v); ok {
-			b.SetUint(o.column, row, n)
+			fit(n)
 		}
 	case asSeconds:
 		b.SetUint(o.column, row, min(number(v), math.MaxInt64/1000)*1000)
@@ -146,6 +155,10 @@ func setCustom(b *flow.Batch, row int, o *op, v []byte) {
 		b.SetAddr(o.column, row, address(v))
 	case asDigits:
 		b.SetText(o.column, row, strconv.AppendUint(make([]byte, 0, 20), number(v), 10))
+	case asSignedText:
+		b.SetText(o.column, row, strconv.AppendInt(make([]byte, 0, 20), signed(v), 10))
+	case asFloatText:
+		b.SetText(o.column, row, strconv.AppendFloat(make([]byte, 0, 32), float(v), 'g', -1, 8*len(v)))
 	case asAddrText:
 		a, _ := netip.AddrFromSlice(v)
 		b.SetText(o.column, row, a.AppendTo(make([]byte, 0, 40)))
@@ -176,21 +189,30 @@ func address(v []byte) flow.Addr {
 	return flow.Addr(v)
 }
 
-// fromFloat rounds; false where there is no number.
-func fromFloat(v []byte) (uint64, bool) {
-	f := math.Float64frombits(number(v))
+// signed reads two's complement of any length up to eight bytes.
+func signed(v []byte) int64 {
+	shift := 64 - 8*len(v)
+	return int64(number(v)<<shift) >> shift
+}
+
+// float reads a number of four or eight bytes (IEEE 754).
+func float(v []byte) float64 {
 	if len(v) == 4 {
-		f = float64(math.Float32frombits(uint32(number(v))))
+		return float64(math.Float32frombits(uint32(number(v))))
 	}
-	switch f = math.RoundToEven(f); {
-	case f != f:
+	return math.Float64frombits(number(v))
+}
+
+// fromFloat rounds; false where there is no number, or one below zero.
+func fromFloat(v []byte) (uint64, bool) {
+	switch f := math.RoundToEven(float(v)); {
+	case f != f || f < 0:
 		return 0, false
-	case f <= 0:
-		return 0, true
 	case f >= 1<<64:
 		return math.MaxUint64, true
+	default:
+		return uint64(f), true
 	}
-	return uint64(f), true
 }
 
 // printable tells whether the bytes, up to zeros at the end, are text.

@@ -45,9 +45,9 @@ var indirect = map[target][]flow.Column{
 	rateSpace:      {flow.SamplingRate},
 	rateInterval:   {flow.SamplingRate},
 	rateSize:       {flow.SamplingRate},
-	ratePopulation: {flow.SamplingRate},
-	reverseDelay:   {flow.Start},
-	frameSize:      {flow.Bytes},
+	ratePopulation: {flow.SamplingRate}, rateProbability: {flow.SamplingRate},
+	reverseDelay: {flow.Start},
+	frameSize:    {flow.Bytes},
 }
 
 func elementReference() string {

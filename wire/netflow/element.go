@@ -7,17 +7,18 @@ import "github.com/minamo-flow/minamo/flow"
 type target = flow.Column
 
 const (
-	duration       target = flow.MaxColumns + iota // of the flow
-	eventTime                                      // when what the record tells of happened
-	bootTime                                       // the zero of 21 and 22
-	ipVersion                                      // which of two addresses counts
-	icmpTypeCode                                   // both in 16 bits
-	rateSpace                                      // packets skipped between two samples of samplingPacketInterval
-	rateInterval                                   // packets taken at a time
-	rateSize                                       // packets taken …
-	ratePopulation                                 // … out of this many
-	reverseDelay                                   // from the first packet to the first of the opposite direction
-	frameSize                                      // of the one packet that the record tells of
+	duration        target = flow.MaxColumns + iota // of the flow
+	eventTime                                       // when what the record tells of happened
+	bootTime                                        // the zero of 21 and 22
+	ipVersion                                       // which of two addresses counts
+	icmpTypeCode                                    // both in 16 bits
+	rateSpace                                       // packets skipped between two samples of samplingPacketInterval
+	rateInterval                                    // packets taken at a time
+	rateSize                                        // packets taken …
+	ratePopulation                                  // … out of this many
+	rateProbability                                 // of a packet to be taken
+	reverseDelay                                    // from the first packet to the first of the opposite direction
+	frameSize                                       // of the one packet that the record tells of
 	numTargets
 )
 
@@ -43,9 +44,11 @@ const (
 	asCommunities                   // a basicList of BGP communities, as text
 	asACL                           // three numbers of 32 bits, as text: "0x433a1af1/0x1/0x0"
 	// What only columns of the operator's own need.
-	asSigned     // two's complement; below zero is zero
+	asSigned     // two's complement; nothing below zero
 	asFloat      // of four or eight bytes
 	asDigits     // a number, as text
+	asSignedText // as text
+	asFloatText  // as text
 	asOctets     // text, if the bytes look like it, else hexadecimal digits
 	asAddrText   // an address of either length, as text
 	asMACText    // as text
@@ -127,6 +130,7 @@ var elements = [...]element{
 	{id: 50, to: flow.SamplingRate, twin: true}, // samplerRandomInterval
 	{id: 309, to: rateSize},                     // samplingSize
 	{id: 310, to: ratePopulation},               // samplingPopulation
+	{id: 311, to: rateProbability, as: asFloat}, // samplingProbability
 	{id: 48, to: flow.SamplerID},                // samplerId
 	{id: 302, to: flow.SamplerID},               // selectorId
 
@@ -322,7 +326,7 @@ func (c conversion) fits(length int) bool {
 		return length == 8
 	case asLabel:
 		return length >= 3 && length <= 4
-	case asFloat:
+	case asFloat, asFloatText:
 		return length == 4 || length == 8
 	case asACL:
 		return length == 12

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -489,6 +490,15 @@ func value(s *step, b *flow.Batch, row int, boot int64) uint64 {
 		return max(b.Uint(flow.SamplingRate, row), 1) - 1
 	case ratePopulation:
 		return b.Uint(flow.SamplingRate, row)
+	case rateProbability:
+		share := 0.0
+		if rate := b.Uint(flow.SamplingRate, row); rate > 0 {
+			share = 1 / float64(rate)
+		}
+		if s.length == 4 {
+			return uint64(math.Float32bits(float32(share)))
+		}
+		return math.Float64bits(share)
 	}
 	return b.Uint(s.to, row)
 }

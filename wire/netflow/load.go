@@ -2,13 +2,13 @@ package netflow
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
 
 	"github.com/minamo-flow/minamo/flow"
 )
 
-// load copies a fixed-length number into a column; what is too great for the
-// column becomes the column's greatest value.
+// load copies a fixed-length number into a column that is wide enough for it.
 func load[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 	if r.starts != nil {
 		loadScattered(dst, r, p)
@@ -17,7 +17,7 @@ func load[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 	if len(dst) == 0 {
 		return
 	}
-	data, stride, at, greatest := r.data[p.offset:], r.stride, 0, uint64(^T(0))
+	data, stride, at := r.data[p.offset:], r.stride, 0
 	switch p.length {
 	case 1:
 		for i := range dst {
@@ -26,22 +26,22 @@ func load[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 		}
 	case 2:
 		for i := range dst {
-			dst[i] = T(min(uint64(binary.BigEndian.Uint16(data[at:at+2])), greatest))
+			dst[i] = T(binary.BigEndian.Uint16(data[at : at+2]))
 			at += stride
 		}
 	case 4:
 		for i := range dst {
-			dst[i] = T(min(uint64(binary.BigEndian.Uint32(data[at:at+4])), greatest))
+			dst[i] = T(binary.BigEndian.Uint32(data[at : at+4]))
 			at += stride
 		}
 	case 8:
 		for i := range dst {
-			dst[i] = T(min(binary.BigEndian.Uint64(data[at:at+8]), greatest))
+			dst[i] = T(binary.BigEndian.Uint64(data[at : at+8]))
 			at += stride
 		}
 	default:
 		for i := range dst {
-			dst[i] = T(min(number(data[at:at+int(p.length)]), greatest))
+			dst[i] = T(number(data[at : at+int(p.length)]))
 			at += stride
 		}
 	}
@@ -50,7 +50,6 @@ func load[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 // loadScattered is load for records that don't lie at equal distances.
 func loadScattered[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place) {
 	data, starts, k, offset := r.data, r.starts, int(p.segment), int(p.offset)
-	greatest := uint64(^T(0))
 	switch p.length {
 	case 1:
 		for i := range dst {
@@ -60,24 +59,24 @@ func loadScattered[T uint8 | uint16 | uint32 | uint64](dst []T, r *rows, p place
 	case 2:
 		for i := range dst {
 			at := int(starts[k]) + offset
-			dst[i] = T(min(uint64(binary.BigEndian.Uint16(data[at:at+2])), greatest))
+			dst[i] = T(binary.BigEndian.Uint16(data[at : at+2]))
 			k += r.width
 		}
 	case 4:
 		for i := range dst {
 			at := int(starts[k]) + offset
-			dst[i] = T(min(uint64(binary.BigEndian.Uint32(data[at:at+4])), greatest))
+			dst[i] = T(binary.BigEndian.Uint32(data[at : at+4]))
 			k += r.width
 		}
 	case 8:
 		for i := range dst {
 			at := int(starts[k]) + offset
-			dst[i] = T(min(binary.BigEndian.Uint64(data[at:at+8]), greatest))
+			dst[i] = T(binary.BigEndian.Uint64(data[at : at+8]))
 			k += r.width
 		}
 	default:
 		for i := range dst {
-			dst[i] = T(min(number(r.at(i, p)), greatest))
+			dst[i] = T(number(r.at(i, p)))
 		}
 	}
 }
@@ -125,7 +124,9 @@ func (p *program) runRows(b *flow.Batch, first int, r *rows, o *op) {
 				b.SetAddr(o.column, row, a)
 			}
 		case asLabel:
-			b.SetUint(o.column, row, number(v[:3])>>4)
+			if entry := number(v[:3]); entry != 0 { // else the stack has ended
+				b.SetUint(o.column, row, entry>>4)
+			}
 		case asDSCP:
 			b.SetUint(o.column, row, number(v)<<2)
 		case asFlags:
@@ -145,11 +146,15 @@ func (p *program) runRows(b *flow.Batch, first int, r *rows, o *op) {
 		case asCommunities:
 			setCommunities(b, o.column, row, v)
 		case asNumber, asMAC:
-			if !o.second || b.Uint(o.column, row) == 0 {
-				b.SetUint(o.column, row, number(v))
+			n := number(v)
+			switch {
+			case n > o.kind.Greatest():
+				r.tooGreat++
+			case !o.second || b.Uint(o.column, row) == 0:
+				b.SetUint(o.column, row, n)
 			}
 		default:
-			setCustom(b, row, o, v)
+			r.setCustom(b, row, o, v)
 		}
 	}
 }
@@ -193,6 +198,13 @@ func (p *program) runSampling(b *flow.Batch, first int, r *rows) {
 		}
 		if rate == 0 && p.size.used() && p.population.used() {
 			rate = ratio(r.number(i, p.population), r.number(i, p.size))
+		}
+		if rate == 0 && p.probability.used() {
+			if v := r.at(i, p.probability.place); asFloat.fits(len(v)) {
+				if share := float(v); share > 0 && share <= 1 {
+					rate = uint64(math.Round(min(1/share, math.MaxUint32)))
+				}
+			}
 		}
 		if rate > 0 {
 			b.SetUint(flow.SamplingRate, first+i, rate)

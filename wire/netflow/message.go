@@ -65,6 +65,7 @@ const (
 	SchemeUnknown                    // a v8 datagram is of an unknown aggregation scheme, and was of no use
 	RecordOverrun                    // a variable-length field reaches beyond its set
 	ElementSkipped                   // an element of a new template that no column holds, or of an impossible length
+	ValueTooGreat                    // a value does not fit its column, and was left out
 	ReverseSkipped                   // a record told of the opposite direction (RFC 5103), but counted nothing there
 	SectionSkipped                   // a record's packet section (elements 104, 313, 315) begins with no header that can be read
 	ListOverrun                      // structured data (RFC 6313) reach beyond their field
@@ -86,6 +87,7 @@ var problemNames = [NumProblems]string{
 	SchemeUnknown:     "scheme_unknown",
 	RecordOverrun:     "record_overrun",
 	ElementSkipped:    "element_skipped",
+	ValueTooGreat:     "value_too_great",
 	ReverseSkipped:    "reverse_skipped",
 	SectionSkipped:    "section_skipped",
 	ListOverrun:       "list_overrun",

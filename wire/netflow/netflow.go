@@ -254,6 +254,8 @@ func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b
 	case p.halved:
 		m.Problems[ReverseSkipped] += uint32(r.n)
 	}
+	m.Problems[ValueTooGreat] += r.tooGreat + m.reverse.tooGreat
+	r.tooGreat, m.reverse.tooGreat = 0, 0
 	return r.n, whole
 }
 

@@ -32,7 +32,7 @@ type op struct {
 	field
 	column flow.Column
 	kind   flow.Kind // the column's
-	plain  bool      // can be copied, all rows at a time; else row by row
+	plain  bool      // always fits, and can be copied for all rows at a time; else row by row
 	second bool      // see element.twin
 }
 
@@ -55,6 +55,7 @@ type program struct {
 	start, end, duration, event, boot field    // of the flow's times
 	delay                             field    // from the start to the start of the opposite direction
 	interval, space, size, population field    // of the sampling rate, as a ratio
+	probability                       field    // … as its inverse
 	rate                              [2]field // … or as it is
 	sampled                           bool     // any of these is there
 	version                           field    // tells which of two addresses counts
@@ -196,7 +197,7 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 	p.start, p.end, p.duration = take(flow.Start), take(flow.End), take(duration)
 	p.event, p.boot, p.version = take(eventTime), take(bootTime), take(ipVersion)
 	p.interval, p.space = take(rateInterval), take(rateSpace)
-	p.size, p.population = take(rateSize), take(ratePopulation)
+	p.size, p.population, p.probability = take(rateSize), take(ratePopulation), take(rateProbability)
 	p.delay = take(reverseDelay)
 	for twin := range 2 {
 		p.rate[twin] = best[flow.SamplingRate][twin].field
@@ -204,7 +205,7 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 		p.icmpType[twin] = best[flow.ICMPType][twin].field
 		p.icmpCode[twin] = best[flow.ICMPCode][twin].field
 	}
-	p.sampled = p.interval.used() && p.space.used() || p.size.used() && p.population.used() || p.rate[0].used() || p.rate[1].used()
+	p.sampled = p.interval.used() && p.space.used() || p.size.used() && p.population.used() || p.probability.used() || p.rate[0].used() || p.rate[1].used()
 
 	own := p.ops // the operator's: behind ours
 	p.ops = nil
@@ -223,8 +224,9 @@ func (s *Session) compile(t *Template, mirror bool) *program {
 	for i := range p.ops {
 		o := &p.ops[i]
 		o.kind = flow.Schema[o.column].Kind
-		o.plain = o.length != variable && !o.second && o.as <= asMAC
-		if o.length != variable && o.kind != flow.Text && o.as != asApplication && o.as != asFloat {
+		fits := o.as != asNumber || o.kind.Greatest() >= 1<<(8*o.length)-1 // a shift by 64 gives 0
+		o.plain = o.length != variable && !o.second && o.as <= asMAC && fits
+		if o.length != variable && o.kind != flow.Text && fits && o.as != asApplication && o.as != asLabel && o.as != asSigned && o.as != asFloat {
 			p.given.Add(o.column) // others leave it absent where the value is none
 		}
 	}
@@ -259,6 +261,8 @@ type rows struct {
 	starts []uint32 // where their segments start: width numbers for each row
 	width  int
 	room   []uint32 // for starts
+
+	tooGreat uint32 // values that their column could not hold, so far
 }
 
 // layout finds the records in data. It returns how many bytes they take, and
@@ -400,7 +404,7 @@ func (p *program) run(b *flow.Batch, first int, r *rows, h *header) {
 		p.runICMP(b, first, r)
 	}
 	if p.frameSize.used() {
-		p.runRows(b, first, r, &op{field: p.frameSize, column: flow.Bytes})
+		p.runRows(b, first, r, &op{field: p.frameSize, column: flow.Bytes, kind: flow.Uint64})
 	}
 	if p.single {
 		fill(b.U64(flow.Packets)[first:end], 1)

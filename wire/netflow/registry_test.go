@@ -219,7 +219,7 @@ func TestElementsAreRegistered(t *testing.T) {
 		asAddr4: {TypeIpv4Address}, asAddr6: {TypeIpv6Address}, asMAC: {TypeMacAddress}, asLabel: {TypeOctetArray},
 		asDSCP: {TypeUnsigned8}, asApplication: {TypeOctetArray}, asSeconds: {TypeDateTimeSeconds}, asMillis: {TypeDateTimeMilliseconds},
 		asNTP: {TypeDateTimeMicroseconds, TypeDateTimeNanoseconds}, asBefore: {TypeUnsigned32}, asUptime: {TypeUnsigned32}, asMicros: {TypeUnsigned32},
-		asFlags: {TypeUnsigned16}, asText: {TypeString}, asACL: {TypeOctetArray}, asCommunities: {TypeBasicList},
+		asFlags: {TypeUnsigned16}, asText: {TypeString}, asACL: {TypeOctetArray}, asCommunities: {TypeBasicList}, asFloat: {TypeFloat64},
 	}
 	for _, e := range elements {
 		info, ok := Lookup(e.pen, e.id)

@@ -19,7 +19,7 @@ var ends = [...][2]flow.Column{
 // counters and what a header said, are one direction's only.
 var shared = map[target]bool{
 	flow.Start: true, flow.End: true, duration: true, eventTime: true, bootTime: true,
-	flow.SamplingRate: true, rateSpace: true, rateInterval: true, rateSize: true, ratePopulation: true, flow.SamplerID: true,
+	flow.SamplingRate: true, rateSpace: true, rateInterval: true, rateSize: true, ratePopulation: true, rateProbability: true, flow.SamplerID: true,
 	flow.Protocol: true, ipVersion: true, flow.EtherType: true, flow.CustomerVLAN: true, flow.SegmentID: true,
 	flow.ApplicationID: true, flow.ApplicationName: true, flow.FlowEndReason: true,
 	flow.FirewallEvent: true, flow.FirewallExtEvent: true, flow.IngressACL: true, flow.EgressACL: true,

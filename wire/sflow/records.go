@@ -189,7 +189,11 @@ func (r *run) header(i int, s *sampled, protocol uint32, frame int64, header []b
 	s.seen = true
 	s.header = l.Length
 	if l.Length == 0 {
-		s.header = int(max(0, frame-int64(l.Outermost)))
+		before := l.Outermost
+		if link == packet.Ethernet {
+			before = max(before, 14) // also where the sample ends within it
+		}
+		s.header = int(max(0, frame-int64(before)))
 	}
 }
 
@@ -280,9 +284,9 @@ func (r *run) flowRecord(i int, s *sampled, format uint32, d *reader) (known boo
 
 // ethernetRecord sets what a raw header has not set.
 func (s *sampled) ethernetRecord(b *flow.Batch, i int, frame uint32, src, dst uint64, etherType uint32) {
-	const header = 14
+	const header, check = 14, 4 // the length includes the frame check sequence
 	s.seen = true
-	s.ethernet = max(0, int(frame)-header)
+	s.ethernet = max(0, int(frame)-header-check)
 	if !b.Present[i].Has(flow.SrcMAC) {
 		b.SetUint(flow.SrcMAC, i, src)
 		b.SetUint(flow.DstMAC, i, dst)

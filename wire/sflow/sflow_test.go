@@ -39,10 +39,10 @@ var cases = []decodeCase{
 		`"bytes":50,` + rated + way + `,"ether_type":2054,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
 	{"IP cut off before its length", datagram(sample(raw(1, 1522, 4, frame[:20]))), []string{
 		`"bytes":1500,` + rated + way + `,"tos":0,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02","src_vlan":30}`}, nil},
-	{"Ethernet and IPv4 records", datagram(sample(opaque(ethernetHeader, u32(118), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x800)),
+	{"Ethernet and IPv4 records", datagram(sample(opaque(ethernetHeader, u32(122), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x800)),
 		opaque(ip4Header, u32(100, 17), []byte{192, 0, 2, 1, 198, 51, 100, 2}, u32(53, 5353, 0, 184)))), []string{
 		`"bytes":100,` + rated + `"src_addr":"192.0.2.1","dst_addr":"198.51.100.2","protocol":17,"src_port":53,"dst_port":5353,` + way + `,"tos":184,"ether_type":2048,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
-	{"Ethernet record alone", datagram(sample(opaque(ethernetHeader, u32(118), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x806)))), []string{
+	{"Ethernet record alone", datagram(sample(opaque(ethernetHeader, u32(122), frame[6:12], []byte{0, 0}, frame[:6], []byte{0, 0}, u32(0x806)))), []string{
 		`"bytes":104,` + rated + way + `,"ether_type":2054,"src_mac":"02:00:00:00:00:01","dst_mac":"02:00:00:00:00:02"}`}, nil},
 	{"IPv6 record", datagram(sample(opaque(ip6Header, u32(60, 6), addr("2001:db8::1")[4:], addr("2001:db8::2")[4:], u32(1, 2, 16, 0)))), []string{
 		`"bytes":60,` + rated + `"src_addr":"2001:db8::1","dst_addr":"2001:db8::2","protocol":6,"src_port":1,"dst_port":2,"tcp_flags":16,` + way + `,"tos":0}`}, nil},
