@@ -204,7 +204,7 @@ func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
 	if m.Version != flow.NetFlow1 { // which has no sequence numbers
 		s.follow(d, domainKey{uint8(m.Version), m.Domain}, m.Sequence, m.Units, !m.UnitsUnknown)
 	}
-	if s == x.datagrams && m.NewTemplates+m.Withdrawals > 0 {
+	if s == x.datagrams && m.NewTemplates+m.Withdrawals+m.Learnt > 0 {
 		e.news.Store(true)
 	}
 	for _, o := range m.Options {

@@ -24,10 +24,10 @@ type state struct {
 }
 
 type exporterState struct {
-	Exporter  netip.Addr         `json:"exporter"`
-	LastSeen  int64              `json:"last_seen"` // ms
-	Templates []netflow.Template `json:"templates,omitempty"`
-	Sampling  []samplingState    `json:"sampling,omitempty"`
+	netflow.State
+	Exporter netip.Addr      `json:"exporter"`
+	LastSeen int64           `json:"last_seen"` // ms
+	Sampling []samplingState `json:"sampling,omitempty"`
 
 	Interfaces   []netflow.InterfaceName `json:"interfaces,omitempty"`
 	VRFs         []netflow.VRFName       `json:"vrfs,omitempty"`
@@ -47,7 +47,7 @@ func (e *Exporters) save(path string) error {
 		x.mu.Lock()
 		kept := exporterState{Exporter: x.addr, LastSeen: x.lastSeen}
 		if x.datagrams != nil { // those of a connection end with it
-			kept.Templates = x.datagrams.netflow.Templates()
+			kept.State = x.datagrams.netflow.State()
 		}
 		for key, d := range x.domains {
 			if len(d.samplers.announced) > 0 {
@@ -91,7 +91,7 @@ func (e *Exporters) load(path string) error {
 	}
 	for _, kept := range s.Exporters {
 		x := e.newExporter(kept.Exporter, kept.LastSeen)
-		e.session(x).netflow.Restore(kept.Templates)
+		e.session(x).netflow.Restore(kept.State)
 		for _, r := range kept.Sampling {
 			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
 		}

@@ -82,6 +82,11 @@ func BenchmarkHostile(b *testing.B) {
 		first []byte
 		sets  func(bytes int) []byte
 	}{
+		{"templates of zeros, but for the last byte", nil, func(n int) []byte {
+			zeros := make([]byte, n)
+			zeros[n-1] = 1
+			return set(2, zeros)
+		}},
 		{"one-byte records", nil, func(n int) []byte {
 			return join(templateSet(2, 256, protocol), set(256, make([]byte, n)))
 		}},

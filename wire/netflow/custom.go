@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +13,8 @@ import (
 )
 
 // CustomElement gives an element a column of the operator's own (flow.Define),
-// beside the column of ours that it may feed. Several may name one element.
+// beside the column of ours that it may feed. Several may name one element, or
+// one column: then a template's first field for the column counts.
 //
 // Enterprise 0 means IANA's elements and NetFlow v9's own field types; those
 // above 32767 are also found under the enterprise that they stand for in
@@ -67,6 +69,9 @@ func (s *Session) customs(p *program, key elementKey, reverse bool, f TemplateFi
 			continue
 		}
 		found = true
+		if slices.ContainsFunc(p.ops, func(o op) bool { return o.column == c.Column }) {
+			continue // the first of several for a column counts
+		}
 		p.ops = append(p.ops, op{field: field{at, as}, column: c.Column})
 	}
 	return found

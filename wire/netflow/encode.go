@@ -72,7 +72,8 @@ func (e *Encoder) Flows(t *Template, b *flow.Batch, from, to int, now int64, sen
 }
 
 // Options writes records of options data. Of each only the fields' values
-// count, in the template's order, each as long as its field.
+// count, in the template's order, each as long as its field; where one is not,
+// nothing is written.
 func (e *Encoder) Options(t *Template, records []OptionRecord, now int64, send func(datagram []byte) error) error {
 	c, err := e.use(t)
 	if err != nil {
@@ -80,6 +81,11 @@ func (e *Encoder) Options(t *Template, records []OptionRecord, now int64, send f
 	}
 	if !t.Options {
 		return fmt.Errorf("netflow: template %d of flows as one of options %w", t.ID, ErrTemplate)
+	}
+	for i := range records {
+		if e.p, err = c.appendOptions(e.p[:0], &records[i]); err != nil {
+			return err
+		}
 	}
 	return e.sets(c, len(records), now, send, func(i int) (err error) {
 		e.p, err = c.appendOptions(e.p, &records[i])

@@ -402,6 +402,9 @@ func TestEncodeOptions(t *testing.T) {
 			records = append(records, r)
 		}
 		e, out := Encoder{Version: version, Domain: 3, MaxSize: 600}, collected{}
+		if err := e.Options(template, append(records, OptionRecord{}), testNow, out.send); err == nil || len(out) > 0 {
+			t.Fatalf("a record without fields: %v, after %d datagrams", err, len(out))
+		}
 		if err := e.Options(template, records, testNow, out.send); err != nil {
 			t.Fatal(err)
 		}

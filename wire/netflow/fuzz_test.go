@@ -146,8 +146,8 @@ func fuzzSession(f *testing.F, version int) {
 		}
 		s.ShiftClock(bytes.Clone(sequence), 1000)
 		restored := NewSession(config)
-		restored.Restore(s.Templates())
-		if len(s.Templates()) > 0 && !reflect.DeepEqual(restored.Templates(), s.Templates()) {
+		restored.Restore(s.State())
+		if len(s.Templates()) > 0 && !reflect.DeepEqual(restored.State(), s.State()) {
 			t.Fatal("templates changed by a restart")
 		}
 	})

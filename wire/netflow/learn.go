@@ -9,6 +9,10 @@ import (
 // registry known, ntop's, has 600.
 const maxLearnt = 1024
 
+// maxRecompiled bounds how often types that an exporter tells make its
+// templates be compiled anew.
+const maxRecompiled = 100
+
 // Elements of a type record (RFC 5610 §3).
 const (
 	privateEnterpriseNumber     = 346
@@ -43,9 +47,9 @@ func (r OptionRecord) Information() (Information, bool) {
 
 // learn keeps what the exporter says of elements that the registry does not
 // know. Templates that came before are compiled anew where a type is news and
-// the operator wants the element: once for each of his at most, so that no
-// exporter can make it a habit.
-func (s *Session) learn(records []OptionRecord) {
+// the operator wants the element: a number of times, so that no exporter can
+// make it a habit.
+func (s *Session) learn(records []OptionRecord) (news int) {
 	for _, r := range records {
 		e, ok := r.Information()
 		if !ok {
@@ -54,15 +58,26 @@ func (s *Session) learn(records []OptionRecord) {
 		if _, known := Lookup(e.Enterprise, e.ID); known {
 			continue
 		}
-		if i, ok := s.find(e.Enterprise, e.ID); ok {
+		i, ok := s.find(e.Enterprise, e.ID)
+		retyped := !ok || s.learnt[i].Type != e.Type
+		switch {
+		case ok && s.learnt[i] == e:
+			continue
+		case ok:
 			s.learnt[i] = e
-		} else if len(s.learnt) < maxLearnt {
+		case len(s.learnt) < maxLearnt:
 			s.learnt = slices.Insert(s.learnt, i, e)
-			if slices.ContainsFunc(s.custom, func(c custom) bool { return c.Enterprise == e.Enterprise && c.Element == e.ID }) {
-				s.recompile()
-			}
+		default:
+			continue
+		}
+		news++
+		wanted := slices.ContainsFunc(s.custom, func(c custom) bool { return c.Enterprise == e.Enterprise && c.Element == e.ID })
+		if retyped && wanted && s.recompiled < maxRecompiled {
+			s.recompiled++
+			s.recompile()
 		}
 	}
+	return news
 }
 
 func (s *Session) recompile() {

@@ -25,6 +25,7 @@ type Message struct {
 	Templates     int // template records read
 	NewTemplates  int // how many of them were new or differed from what was known: time to persist them
 	Withdrawals   int // templates withdrawn
+	Learnt        int // elements described and boot times told that were news, too
 
 	// Options are the options data records. Their values alias the datagram,
 	// or the copy of a set that waited, and are valid until the next Decode.

@@ -40,8 +40,8 @@ var (
 	ErrVersion = errors.New("not NetFlow v1, v5, v7, v8, v9 or IPFIX")
 )
 
-// Limits bound what a Session keeps for its exporter. A zero field stands for
-// the default. What is beyond them is refused, or given up, the oldest first,
+// Limits bound what a Session keeps for its exporter. A field of zero or
+// less stands for the default. What is beyond them is refused, or given up, the oldest first,
 // and counted: see TemplateRefused and TemplateMissing.
 type Limits struct {
 	Templates    int // templates, all domains together (default 2048)
@@ -52,7 +52,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	or := func(v *int, fallback int) {
-		if *v == 0 {
+		if *v <= 0 {
 			*v = fallback
 		}
 	}
@@ -85,7 +85,8 @@ type Session struct {
 	waitingBytes int
 	arrived      bool // a template that sets wait for
 
-	learnt []Information // elements that the exporter described: see learn
+	learnt     []Information // elements that the exporter described: see learn
+	recompiled int           // times that templates were, for their sake
 
 	// Room for what records hold inside.
 	scratch    *flow.Batch
@@ -233,7 +234,7 @@ func (s *Session) decodeRecords(t *template, d *domain, set []byte, h *header, b
 	if t.Options {
 		from := len(m.Options)
 		decodeOptions(t, d, h, m)
-		s.learn(m.Options[from:])
+		m.Learnt += s.learn(m.Options[from:])
 		return r.n, whole
 	}
 	if r.n == 0 {
@@ -269,8 +270,9 @@ func decodeOptions(t *template, d *domain, h *header, m *Message) {
 		}
 		record := OptionRecord{h.domain, t.ID, m.fields[from:len(m.fields):len(m.fields)]}
 		m.Options = append(m.Options, record)
-		if boot, ok := record.Uint(systemInitTimeMilliseconds); ok {
+		if boot, ok := record.Uint(systemInitTimeMilliseconds); ok && d.boot != int64(boot) {
 			d.boot = int64(boot)
+			m.Learnt++
 		}
 	}
 }
@@ -305,6 +307,10 @@ func (s *Session) unwait(w *waitingSet) {
 	}
 }
 
+// rowsAtOnce bounds what waiting sets add to one datagram's rows: the rest
+// waits for the next. It is more than honest sets hold.
+const rowsAtOnce = 1 << 16
+
 // decodeWaiting decodes the waiting sets whose templates are known by now.
 func (s *Session) decodeWaiting(b *flow.Batch, m *Message) {
 	s.arrived = false
@@ -313,9 +319,12 @@ func (s *Session) decodeWaiting(b *flow.Batch, m *Message) {
 		d := s.domains[domainKey{uint16(w.protocol), w.domain}]
 		if d != nil {
 			if t := d.find(w.id); t != nil {
-				s.unwait(&w)
-				s.decodeRecords(t, d, w.data, &w.header, b, m)
-				continue
+				if b.Len()-m.First < rowsAtOnce {
+					s.unwait(&w)
+					s.decodeRecords(t, d, w.data, &w.header, b, m)
+					continue
+				}
+				s.arrived = true
 			}
 		}
 		kept = append(kept, w)

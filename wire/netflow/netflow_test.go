@@ -430,7 +430,7 @@ func TestTemplatesSurviveARestart(t *testing.T) {
 		ipfixMessage(1, templateSet(2, 256, []TemplateField{{29305, 1, 4}, {0, 82, variable}})))
 	kept := s.Templates()
 	restarted := NewSession(Config{})
-	restarted.Restore(append(kept, Template{Version: 7, ID: 300}, Template{Version: 9, ID: 3}, Template{Version: 9, ID: 300, Scopes: 2}))
+	restarted.Restore(State{Templates: append(kept, Template{Version: 7, ID: 300}, Template{Version: 9, ID: 3}, Template{Version: 9, ID: 300, Scopes: 2})})
 	if got := restarted.Templates(); len(kept) != 3 || !reflect.DeepEqual(got, kept) {
 		t.Errorf("got  %+v\nwant %+v", got, kept)
 	}

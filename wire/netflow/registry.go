@@ -13,13 +13,13 @@ import (
 
 // Information is what is known of an information element.
 type Information struct {
-	Enterprise uint32 // 0 for IANA's elements and all of NetFlow v9's
-	ID         uint16
-	Type       DataType
-	Semantics  Semantics
-	Units      Units
-	Deprecated bool
-	Name       string
+	Enterprise uint32    `json:"enterprise"` // 0 for IANA's elements and all of NetFlow v9's
+	ID         uint16    `json:"id"`
+	Type       DataType  `json:"type"`
+	Semantics  Semantics `json:"semantics,omitempty"`
+	Units      Units     `json:"units,omitempty"`
+	Deprecated bool      `json:"deprecated,omitempty"`
+	Name       string    `json:"name"`
 }
 
 // DataType is an element's abstract data type, by its number in IANA's

@@ -1,11 +1,9 @@
 package netflow
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/binary"
 	"slices"
-
-	"github.com/minamo-flow/minamo/flow"
 )
 
 // Template describes the records of data sets, as the exporter sent it. It is
@@ -77,36 +75,6 @@ func (s *Session) forget(d *domain) {
 	s.recent = nil
 }
 
-// Templates returns all templates the session knows, in the order of version,
-// domain and id.
-func (s *Session) Templates() []Template {
-	list := make([]Template, 0, s.count)
-	for _, d := range s.domains {
-		for _, templates := range d.templates {
-			for _, t := range templates {
-				list = append(list, t.Template)
-				list[len(list)-1].Fields = slices.Clone(t.Fields)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b Template) int {
-		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.ID, b.ID))
-	})
-	return list
-}
-
-// Restore makes templates known that Templates returned in an earlier life of
-// the collector. Those that can't be are left out: the exporter repeats them.
-func (s *Session) Restore(templates []Template) {
-	var m Message
-	for i := range templates {
-		t := &templates[i]
-		if (t.Version == flow.NetFlow9 || t.Version == flow.IPFIX) && t.ID >= firstDataSet && int(t.Scopes) <= len(t.Fields) {
-			s.define(t, &m)
-		}
-	}
-}
-
 // define makes a template known. It copies t, and does so only if t is news.
 func (s *Session) define(t *Template, m *Message) {
 	m.Templates++
@@ -175,11 +143,12 @@ func (s *Session) withdraw(h *header, kind int, id uint16, m *Message) {
 // templateSet reads a set of templates of flows or options.
 func (s *Session) templateSet(set []byte, kind int, h *header, m *Message) {
 	be := binary.BigEndian
+	filling := len(set) - len(bytes.TrimRight(set, "\x00")) // zeros at the end
 	for len(set) >= 4 {
 		id, count := be.Uint16(set), int(be.Uint16(set[2:]))
 		scopes, head := 0, 4
 		switch {
-		case id < firstDataSet && zero(set):
+		case id < firstDataSet && len(set) <= filling:
 			return // padding
 		case h.ipfix() && count == 0 && (id >= firstDataSet || id == ipfixTemplates+uint16(kind)):
 			s.withdraw(h, kind, id, m)
