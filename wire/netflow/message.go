@@ -44,7 +44,7 @@ type Message struct {
 func (m *Message) reset() {
 	m.Version, m.Domain, m.Sequence, m.SysUptime, m.ExportTime = 0, 0, 0, 0, 0
 	m.First, m.Flows, m.Units, m.UnitsUnknown = 0, 0, 0, false
-	m.Records, m.OptionRecords, m.Templates, m.NewTemplates, m.Withdrawals = 0, 0, 0, 0, 0
+	m.Records, m.OptionRecords, m.Templates, m.NewTemplates, m.Withdrawals, m.Learnt = 0, 0, 0, 0, 0, 0
 	m.Options, m.fields, m.template = m.Options[:0], m.fields[:0], m.template[:0]
 	clear(m.Problems[:])
 }
