@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -61,17 +60,7 @@ func TestNetFlowEncoder(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, port := range []int{s.listen, peer.port} {
-				conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, d := range datagrams {
-					if _, err := conn.Write(d); err != nil {
-						t.Fatal(err)
-					}
-					drained(t, port)
-				}
-				conn.Close()
+				sendAll(t, port, datagrams)
 			}
 			s.stop(t)
 			agree(t, truth, "minamo", stored(t, data))

@@ -83,6 +83,22 @@ func drained(t *testing.T, port int) {
 	}
 }
 
+// sendAll sends datagrams to a UDP port, each when the one before it is read.
+func sendAll(t *testing.T, port int, datagrams [][]byte) {
+	t.Helper()
+	conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, d := range datagrams {
+		if _, err := conn.Write(d); err != nil {
+			t.Fatal(err)
+		}
+		drained(t, port)
+	}
+}
+
 // tee receives datagrams on one UDP port of 127.0.0.1 and sends each on to
 // several others: two collectors get the same, in the same order, from one
 // address and port. It keeps them, too.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 
@@ -51,17 +50,7 @@ func TestSFlowEncoder(t *testing.T) {
 	}
 	take()
 	for _, port := range []int{s.listen, peer.port} {
-		conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range datagrams {
-			if _, err := conn.Write(d); err != nil {
-				t.Fatal(err)
-			}
-			drained(t, port)
-		}
-		conn.Close()
+		sendAll(t, port, datagrams)
 	}
 	s.stop(t)
 
