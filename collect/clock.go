@@ -12,6 +12,9 @@ const (
 	// real network is younger, and keeps its own times.
 	earliest = 946_684_800_000
 
+	// latest keeps differences within 64 bits.
+	latest = 1 << 62
+
 	// longest is the 49.7 days after which sysUptime wraps: no NetFlow can
 	// tell of a longer flow.
 	longest = 1 << 32
@@ -24,18 +27,20 @@ const (
 func clampTimes(b *flow.Batch, from, to int) (clamped uint64) {
 	start, end, received := b.Time(flow.Start), b.Time(flow.End), b.Time(flow.Received)
 	for i := from; i < to; i++ {
-		wrong := false
-		if start[i] > end[i] || end[i]-start[i] > longest {
-			start[i] = end[i]
-			wrong = true
+		first, last := start[i], end[i]
+		if first >= earliest && last <= received[i]+aheadLimit && first <= last && last-first <= longest {
+			continue
 		}
-		if end[i] > received[i]+aheadLimit || start[i] < earliest {
-			start[i], end[i] = received[i]-(end[i]-start[i]), received[i]
-			wrong = true
+		clamped++
+		// Only of times that can be does a difference mean something.
+		duration := int64(0)
+		if first >= 0 && last <= latest && first <= last && last-first <= longest {
+			duration = last - first
 		}
-		if wrong {
-			clamped++
+		if last > received[i]+aheadLimit || last < earliest {
+			last = received[i]
 		}
+		start[i], end[i] = max(last-duration, earliest), last
 	}
 	return clamped
 }

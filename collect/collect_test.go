@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -241,6 +242,10 @@ func TestClampTimes(t *testing.T) {
 		"clock never set":   {5000, 9000, received - 4000, received},
 		"backwards":         {received, received - minute, received - minute, received - minute},
 		"too long":          {received - longest - 1, received, received, received},
+		"an absurd start":   {math.MinInt64, received, received, received},
+		"an absurd end":     {received, math.MaxInt64, received, received},
+		"both absurd":       {math.MinInt64, math.MaxInt64, received, received},
+		"both far ahead":    {math.MaxInt64 - 5, math.MaxInt64, received, received},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := flow.NewBatch(1)
