@@ -199,10 +199,13 @@ func (c *Collector) Run(ctx context.Context) error {
 	return nil
 }
 
+// batchRows is after how many rows a batch is handed on although more is there.
+const batchRows = 4096
+
 // read is one socket's loop. Datagrams that the kernel already holds when the
 // socket is stopped are still taken.
 func (c *Collector) read(s *socket) {
-	batch := flow.NewBatch(4096)
+	batch := flow.NewBatch(batchRows)
 	for {
 		n, err := s.receive()
 		if err != nil {
@@ -216,8 +219,14 @@ func (c *Collector) read(s *socket) {
 		for i := range n {
 			data, source := s.datagram(i)
 			c.Exporters.Decode(data, source, received, batch)
+			if batch.Len() >= batchRows {
+				c.deliver(batch)
+			}
 		}
 		c.deliver(batch)
+		if cap(batch.Present) > 4*batchRows {
+			batch = flow.NewBatch(batchRows) // a burst of tiny records does not hold its room for ever
+		}
 	}
 }
 

@@ -37,13 +37,18 @@ const maxSamplers = 4096
 
 // samplers are the rates that an observation domain announced in options data.
 type samplers struct {
-	announced []announcement // few: searched in order
+	announced []announcement       // in the order in which they came
+	at        map[announcement]int // where, by scope and id alone
+	sampler   map[uint64]uint32    // rates of samplers
+	inIf      map[uint64]uint32    // of interfaces
+	whole     uint32               // of the domain; 0 where it has none
+	open      map[uint32]int       // of samplers and what is narrower than the domain, and how often each
 }
 
 // announcement is one rate and what it applies to.
 type announcement struct {
 	Scope samplingScope `json:"scope"`
-	ID    uint64        `json:"id,omitempty"` // sampler, ifIndex or line card, by scope
+	ID    uint64        `json:"id,omitempty"` // sampler, ifIndex, line card …, by scope
 	Rate  uint32        `json:"rate"`
 
 	Name      string `json:"name,omitempty"` // the sampler's
@@ -57,6 +62,8 @@ const (
 	scopeSampler   samplingScope = "sampler"
 	scopeInterface samplingScope = "interface"
 	scopeLineCard  samplingScope = "line card"
+	scopeCache     samplingScope = "cache"
+	scopeTemplate  samplingScope = "template"
 )
 
 var samplingScopes = [...]samplingScope{
@@ -65,12 +72,18 @@ var samplingScopes = [...]samplingScope{
 	netflow.SamplingOfInterface: scopeInterface,
 }
 
-// Line cards, by NetFlow v9's scope (RFC 3954 §6.1) and by lineCardId. No
-// column tells a flow's: cards of different rates leave it open.
-const (
-	scopeTypeLineCard = 3
-	ieLineCardID      = 141
-)
+// narrower are the scopes within a domain that no column tells of a flow: line
+// cards, caches and templates, by NetFlow v9's scopes (RFC 3954 §6.1) and by
+// IPFIX's lineCardId and templateId. Different rates there leave a flow's open.
+var narrower = [...]struct {
+	enterprise uint32
+	element    uint16
+	scope      samplingScope
+}{
+	{netflow.ScopeV9, 3, scopeLineCard}, {0, 141, scopeLineCard},
+	{netflow.ScopeV9, 4, scopeCache},
+	{netflow.ScopeV9, 5, scopeTemplate}, {0, 145, scopeTemplate},
+}
 
 // learn takes the sampling rate out of an options record. learnt tells that
 // it was news; the error that a rate was announced which cannot be.
@@ -80,13 +93,10 @@ func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
 		return false, nil
 	}
 	a := announcement{Scope: samplingScopes[told.Scope], ID: told.ID, Name: told.Name, Algorithm: told.Algorithm}
-	if a.Scope == scopeDomain {
-		card, ok := o.Find(netflow.ScopeV9, scopeTypeLineCard)
-		if !ok {
-			card, ok = o.Find(0, ieLineCardID)
-		}
-		if id, number := card.Uint(); ok && number && card.Scope {
-			a.Scope, a.ID = scopeLineCard, id
+	for _, n := range narrower {
+		f, ok := o.Find(n.enterprise, n.element)
+		if id, number := f.Uint(); a.Scope == scopeDomain && ok && number && f.Scope {
+			a.Scope, a.ID = n.scope, id
 		}
 	}
 	// Rates are whole numbers on every device; a ratio such as 3 in 10 is rounded.
@@ -94,60 +104,69 @@ func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
 	if a.Rate == 0 || a.Rate > maxRate {
 		return false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", told.Rate, a, maxRate)
 	}
-	for i := range s.announced {
-		if known := &s.announced[i]; known.Scope == a.Scope && known.ID == a.ID {
-			learnt, *known = *known != a, a
-			return learnt, nil
+	return s.add(a)
+}
+
+// add puts an announcement in its place. It tells whether it was news.
+func (s *samplers) add(a announcement) (news bool, err error) {
+	if s.at == nil {
+		s.at, s.sampler, s.inIf, s.open = map[announcement]int{}, map[uint64]uint32{}, map[uint64]uint32{}, map[uint32]int{}
+	}
+	place := announcement{Scope: a.Scope, ID: a.ID}
+	i, known := s.at[place]
+	switch {
+	case known && s.announced[i] == a:
+		return false, nil
+	case known:
+		if old := s.announced[i]; old.open() {
+			if s.open[old.Rate]--; s.open[old.Rate] == 0 {
+				delete(s.open, old.Rate)
+			}
 		}
-	}
-	if len(s.announced) >= maxSamplers {
+		s.announced[i] = a
+	case len(s.announced) >= maxSamplers:
 		return false, fmt.Errorf("more than %d samplers announced", maxSamplers)
+	default:
+		s.at[place] = len(s.announced)
+		s.announced = append(s.announced, a)
 	}
-	s.announced = append(s.announced, a)
+	switch a.Scope {
+	case scopeDomain:
+		s.whole = a.Rate
+	case scopeInterface:
+		s.inIf[a.ID] = a.Rate
+	case scopeSampler:
+		s.sampler[a.ID] = a.Rate
+	}
+	if a.open() {
+		s.open[a.Rate]++
+	}
 	return true, nil
 }
 
-func (s *samplers) lookup(scope samplingScope, id uint64) (uint32, bool) {
-	for _, a := range s.announced {
-		if a.Scope == scope && a.ID == id {
-			return a.Rate, true
-		}
-	}
-	return 0, false
-}
-
-// common is the rate that all announcements share: what holds for a flow that
-// names no sampler.
-func (s *samplers) common() (uint32, bool) {
-	if len(s.announced) == 0 {
-		return 0, false
-	}
-	rate := s.announced[0].Rate
-	for _, a := range s.announced[1:] {
-		if a.Rate != rate {
-			return 0, false
-		}
-	}
-	return rate, true
-}
-
 // rate finds what the announcements say of a flow: its sampler's rate, its
-// interface's, its domain's, or the one that all samplers of the domain share.
+// interface's, its domain's, or, where it names no sampler that could be told
+// apart, the one that all samplers of the domain share.
 func (s *samplers) rate(sampler uint64, hasSampler bool, inIf uint32, hasIf bool) (uint32, bool) {
 	if hasSampler {
-		if rate, ok := s.lookup(scopeSampler, sampler); ok {
+		if rate, ok := s.sampler[sampler]; ok {
 			return rate, true
 		}
 	}
 	if hasIf {
-		if rate, ok := s.lookup(scopeInterface, uint64(inIf)); ok {
+		if rate, ok := s.inIf[uint64(inIf)]; ok {
 			return rate, true
 		}
 	}
-	if rate, ok := s.lookup(scopeDomain, 0); ok {
-		return rate, true
+	if s.whole > 0 {
+		return s.whole, true
 	}
-	return s.common()
+	if len(s.open) == 1 && (!hasSampler || len(s.sampler) == 0) {
+		for rate := range s.open {
+			return rate, true
+		}
+	}
+	return 0, false
 }
 
 // apply completes the sampling rate and its source in the rows [from, to).
@@ -189,6 +208,9 @@ func (s *samplers) apply(b *flow.Batch, from, to int, configured func(inIf uint3
 		present.Add(flow.SamplingSource)
 	}
 }
+
+// open tells whether flows that don't say what they belong to may be under it.
+func (a announcement) open() bool { return a.Scope != scopeDomain && a.Scope != scopeInterface }
 
 func (a announcement) String() string {
 	if a.Scope == scopeDomain {

@@ -93,7 +93,9 @@ func (e *Exporters) load(path string) error {
 		x := e.newExporter(kept.Exporter, kept.LastSeen)
 		e.session(x).netflow.Restore(kept.State)
 		for _, r := range kept.Sampling {
-			x.domain(r.Protocol, r.Domain).samplers.announced = r.Announced
+			for _, a := range r.Announced {
+				x.domain(r.Protocol, r.Domain).samplers.add(a) // beyond the bound the exporter repeats them
+			}
 		}
 		for _, n := range kept.Interfaces {
 			x.names.interfaces.set(uint64(n.Index), n)

@@ -27,7 +27,6 @@ const (
 	messageHeader  = 4 // version and length
 	ipfixHeader    = 16
 	maxMessage     = 1<<16 - 1
-	streamRows     = 4096             // rows after which a batch is handed on although more is there
 	handshakeTime  = 20 * time.Second // for TLS
 	messageTime    = 2 * time.Minute  // for the rest of a message that has begun
 	stopTime       = 2 * time.Second  // for what the kernel holds when we stop
@@ -267,7 +266,7 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 			session = c.Exporters.Connect(x.source)
 		}
 		batch := c.connections.batches.Get().(*flow.Batch)
-		for batch.Len() < streamRows && length <= r.Buffered() {
+		for batch.Len() < batchRows && length <= r.Buffered() {
 			message, _ := r.Peek(length)
 			s.messages.Add(1)
 			s.bytes.Add(uint64(length))
@@ -282,7 +281,9 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 			}
 		}
 		c.deliver(batch)
-		c.connections.batches.Put(batch)
+		if cap(batch.Present) <= 4*batchRows {
+			c.connections.batches.Put(batch)
+		}
 	}
 }
 
