@@ -33,6 +33,9 @@ func KindFor(t netflow.DataType) (flow.Kind, bool) {
 	return 0, false
 }
 
+// longestName is how many letters a column's name may have (flow.Define).
+const longestName = 40
+
 // suggestion is a line of configuration that keeps the element in a column of
 // its own; "" where no column can.
 func suggestion(e netflow.Information) string {
@@ -45,7 +48,8 @@ func suggestion(e netflow.Information) string {
 		name = fmt.Sprintf("element_%d_%d", e.Enterprise, e.ID)
 	}
 	if _, taken := flow.Lookup(name); taken {
-		name = fmt.Sprintf("%s_%d", name, e.Enterprise)
+		suffix := fmt.Sprintf("_%d", e.Enterprise)
+		name = name[:min(len(name), longestName-len(suffix))] + suffix
 	}
 	return fmt.Sprintf("- {name: %s, type: %s, element: %d/%d}", name, kind, e.Enterprise, e.ID)
 }
@@ -67,5 +71,5 @@ func columnName(element string) string {
 		}
 	}
 	name := strings.Trim(strings.ReplaceAll(b.String(), "__", "_"), "_")
-	return strings.Trim(name[:min(len(name), 40)], "_")
+	return strings.Trim(name[:min(len(name), longestName)], "_")
 }

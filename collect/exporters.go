@@ -350,12 +350,14 @@ func (e *Exporters) evict() {
 	since := make(map[*exporter]int64, len(e.byAddr))
 	for _, x := range e.byAddr {
 		x.mu.Lock()
-		since[x] = x.lastSeen
+		if !x.connected() { // those are bounded by the connections
+			since[x] = x.lastSeen
+			seen = append(seen, x)
+		}
 		x.mu.Unlock()
-		seen = append(seen, x)
 	}
 	slices.SortFunc(seen, func(a, b *exporter) int { return cmp.Compare(since[a], since[b]) })
-	for _, x := range seen[:max(len(seen)/16, 1)] {
+	for _, x := range seen[:min(max(len(seen)/16, 1), len(seen))] {
 		x.mu.Lock()
 		if x.evicted = !x.connected(); x.evicted {
 			delete(e.byAddr, x.addr)

@@ -67,10 +67,20 @@ func (e *Exporters) save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
+	if err := writeSynced(path+".new", text); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// writeSynced writes a file that is whole on disk when it returns.
+func writeSynced(path string, text []byte) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // load brings back what save wrote. That there is no file yet is no error.

@@ -138,7 +138,7 @@ func newConnection(conn net.Conn) *connection {
 
 func (x *connection) stop() {
 	x.stopped.Store(true)
-	x.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	x.Conn.SetDeadline(time.Unix(1, 0)) // wakes the reader
 }
 
 // wait bounds the time of the next reads; 0 does not.
@@ -147,9 +147,9 @@ func (x *connection) wait(d time.Duration) {
 	if d > 0 {
 		t = time.Now().Add(d)
 	}
-	x.Conn.SetReadDeadline(t)
+	x.Conn.SetDeadline(t)
 	if x.stopped.Load() { // perhaps just before
-		x.Conn.SetReadDeadline(time.Unix(1, 0))
+		x.Conn.SetDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -165,7 +165,7 @@ func (x *connection) Read(p []byte) (int, error) {
 		if x.end.IsZero() {
 			x.end = time.Now().Add(stopTime)
 		}
-		x.Conn.SetReadDeadline(x.end)
+		x.Conn.SetDeadline(x.end)
 	}
 }
 
