@@ -200,7 +200,7 @@ func (p *parser) primitive() (expr, *FilterError) {
 	if err != nil {
 		return nil, err
 	}
-	return ph.parse(p, ph.values, false)
+	return p.operand(ph, ph.values, false)
 }
 
 // twoSided parses the rest of `src or dst SUBJECT …` once, for both sides.
@@ -221,7 +221,16 @@ func (p *parser) twoSided(first, second string, all bool) (expr, *FilterError) {
 		return nil, p.unexpected("a word that goes with both " + first + " and " + second)
 	}
 	values := append(append([]string(nil), a.values...), b.values...)
-	return a.parse(p, values, all)
+	return p.operand(a, values, all)
+}
+
+// operand parses what follows a phrase: `present`, or what its values are
+// compared with. A text that is just that word is quoted.
+func (p *parser) operand(ph phrase, values []string, all bool) (expr, *FilterError) {
+	if len(values) > 0 && p.accept("present") {
+		return forEach(values, all, func(value string) expr { return notNull(value) }), nil
+	}
+	return ph.parse(p, values, all)
 }
 
 // isSide tells whether t can stand before a subject: `src port`, `in if`.

@@ -55,6 +55,13 @@ func TestFilterSQL(t *testing.T) {
 		{"a_s 1", ""},
 		{"proto tcp and dst port 80 or proto udp", `(("protocol" = 6 AND "dst_port" = 80) OR "protocol" = 17)`},
 		{"proto tcp && ! dst port 80", `("protocol" = 6 AND ("dst_port" = 80) IS NOT TRUE)`},
+		{"drop_reason present", `"drop_reason" IS NOT NULL`},
+		{"not tunnel present", `("tunnel" IS NOT NULL) IS NOT TRUE`},
+		{"as present", `("src_as" IS NOT NULL OR "dst_as" IS NOT NULL)`},
+		{"src and dst user present", `("src_user" IS NOT NULL AND "dst_user" IS NOT NULL)`},
+		{"flags present and src user 'present'", `("tcp_flags" IS NOT NULL AND "src_user" = 'present')`},
+		{"flow_end_reason in [1-3]", `"flow_end_reason" BETWEEN 1 AND 3`},
+		{"proto 6-17", `"protocol" BETWEEN 6 AND 17`},
 		{"(proto tcp)", `"protocol" = 6`},
 	} {
 		f, err := ParseFilter(c.filter)
@@ -109,6 +116,9 @@ func TestFilterErrors(t *testing.T) {
 		{"src or dst proto tcp", 12, "proto", "after src", "port"},
 		{"next asn 65000", 6, "asn", "one of as, ip", "as"},
 		{"src_user", 9, "", "a text", ""},
+		{"drop_reason unknown-vni", 13, "unknown-vni", ", …, or a number", ""},
+		{"any present", 5, "present", "and, or", ""},
+		{"flow_end_reason 3-1", 17, "3-1", "or a number", ""},
 		{"user > alice", 6, ">", "text has no order", ""},
 		{"user contains", 14, "", "a text that is contained", ""},
 		{"user ~ '('", 8, "(", "a regular expression (RE2): error parsing regexp: missing closing )", ""},
@@ -198,7 +208,8 @@ func TestEveryPrimitive(t *testing.T) {
 	e := newEngine(t)
 	names := map[string]bool{}
 	for _, p := range Primitives() {
-		operand, ok := examples[p.Operand]
+		syntax, presence := strings.CutSuffix(p.Operand, " | present")
+		operand, ok := examples[syntax]
 		if !ok || p.Doc == "" {
 			t.Errorf("%v: operand %q, doc %q", p.Words, p.Operand, p.Doc)
 		}
@@ -210,6 +221,13 @@ func TestEveryPrimitive(t *testing.T) {
 				continue
 			}
 			explain(t, e, f)
+			if presence {
+				if f, err = ParseFilter("not " + words + " present or any"); err != nil {
+					t.Errorf("%s: %v", words, err)
+					continue
+				}
+				explain(t, e, f)
+			}
 		}
 	}
 	for c := range flow.Columns() {

@@ -381,9 +381,16 @@ func named(what string, limit uint64, names map[string]uint64, expected string) 
 			if !ok {
 				v, ok = parseNumber(t.text, limit)
 			}
+			last := v
+			if from, to, isSpan := strings.Cut(t.text, "-"); !ok && isSpan {
+				var ok2 bool
+				v, ok = parseNumber(from, limit)
+				last, ok2 = parseNumber(to, limit)
+				ok = ok && ok2 && v <= last
+			}
 			if ok {
 				p.next++
-				return uintLiteral(v), uintLiteral(v), nil
+				return uintLiteral(v), uintLiteral(last), nil
 			}
 		}
 		return "", "", p.unexpected(expected, candidates...)
@@ -405,6 +412,10 @@ func enumeration(c flow.Column) operand {
 		list = append(list, nameKey(name))
 	}
 	slices.Sort(list)
+	const most = 12 // names in an error
+	if len(list) > most {
+		list = append(list[:most-1:most-1], "…")
+	}
 	limit := uint64(math.MaxUint8)
 	switch flow.Schema[c].Kind {
 	case flow.Uint16:

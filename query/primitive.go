@@ -23,6 +23,9 @@ func Primitives() []Primitive {
 	list := make([]Primitive, len(all))
 	for i, p := range all {
 		list[i] = Primitive{Operand: p.operand.syntax, Doc: p.doc}
+		if p.operand.syntax != "" {
+			list[i].Operand += " | present"
+		}
 		for _, s := range p.subjects {
 			list[i].Words = append(list[i].Words, strings.Split(s.phrases, "|")...)
 		}
@@ -220,7 +223,7 @@ var isIPv6 = func() expr {
 	return join(" OR ", known(`"src_addr"`), known(`"dst_addr"`))
 }()
 
-// notNull tests that a column is present.
+// notNull tests that a value is present.
 type notNull string
 
 func (n notNull) appendSQL(dst []byte) []byte { return append(append(dst, n...), " IS NOT NULL"...) }
@@ -280,7 +283,7 @@ func CheckColumnName(name string) error {
 		return nil // it is one of his
 	}
 	g := language()
-	signs := []string{"and", "or", "in", "contains", "content", "has", "matches", "regex"}
+	signs := []string{"and", "or", "in", "contains", "content", "has", "matches", "regex", "present"}
 	if slices.Contains(g.following[""], name) || slices.Contains(signs, name) || comparators[name] != "" {
 		return fmt.Errorf("column name %q is a word of the filter language: choose another", name)
 	}
