@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -137,7 +138,14 @@ func Load(path string) (Config, error) {
 
 func (c *Config) parse(file, text string) error {
 	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+	documents := yaml.NewDecoder(strings.NewReader(text))
+	if err := documents.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return syntaxError(file, err)
+	}
+	var second yaml.Node
+	if err := documents.Decode(&second); err == nil {
+		return fmt.Errorf("%s:%d:%d: a second YAML document begins here: a configuration is one", file, second.Line, second.Column)
+	} else if !errors.Is(err, io.EOF) {
 		return syntaxError(file, err)
 	}
 	if len(document.Content) == 0 {
