@@ -144,7 +144,7 @@ func (c *Config) parse(file, text string) error {
 	}
 	var second yaml.Node
 	if err := documents.Decode(&second); err == nil {
-		return fmt.Errorf("%s:%d:%d: a second YAML document begins here: a configuration is one", file, second.Line, second.Column)
+		return &Error{file, second.Line, second.Column, "a second YAML document begins here: a configuration is one"}
 	} else if !errors.Is(err, io.EOF) {
 		return syntaxError(file, err)
 	}

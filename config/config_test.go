@@ -49,7 +49,7 @@ func sameKeys(t *testing.T, path string, text, structure map[string]any) {
 
 func TestErrorsNameTheirPlace(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"second document": {"{}\n---\nlisten: []", `a second YAML document`},
+		"second document": {"{}\n---\nlisten: []", `:2:1: a second YAML document`},
 		"unknown key":     {"listem: []", `:1:1: unknown key "listem"`},
 		"nested key":      {"store:\n  seel: 1s", `:2:3: unknown key "seel"; known here: seal, max-age, max-size`},
 		"duration":        {"store:\n  seal: soon", `:2:9: store.seal: expected a duration`},
