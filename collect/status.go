@@ -18,6 +18,7 @@ type ExporterStatus struct {
 	LastSeen    time.Time         `json:"last_seen" doc:"When its last datagram came"`
 	Connections int               `json:"connections" doc:"Open TCP, TLS or SCTP connections"`
 	Templates   int               `json:"templates" doc:"Templates known"`
+	Waiting     int               `json:"waiting" doc:"Data sets that wait for their template"`
 	Malformed   uint64            `json:"malformed" doc:"Datagrams that could not be used at all"`
 	Problems    map[string]uint64 `json:"problems" doc:"What went wrong, by kind"`
 	Domains     []DomainStatus    `json:"domains" doc:"Its observation domains"`
@@ -78,6 +79,7 @@ func (x *exporter) status() ExporterStatus {
 	}
 	for session := range x.sessions {
 		s.Templates += len(session.netflow.Templates())
+		s.Waiting += session.netflow.Waiting()
 		if session != x.datagrams {
 			s.Connections++
 		}

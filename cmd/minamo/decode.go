@@ -111,7 +111,12 @@ func (d *decoding) file(ctx context.Context, name string) error {
 	if head, err := buffered.Peek(4); err == nil && binary.BigEndian.Uint16(head) == flow.IPFIX {
 		return d.messages(ctx, name, buffered)
 	}
+	head, _ := buffered.Peek(4)
+	instead := otherFile(string(head))
 	packets, err := pcap.NewReader(buffered)
+	if errors.Is(err, pcap.ErrFormat) {
+		return fmt.Errorf("neither a capture (pcap, pcapng) nor an IPFIX file%s: %w", instead, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -144,6 +149,19 @@ func (d *decoding) file(ctx context.Context, name string) error {
 		return errors.New("no flow export in it: neither NetFlow nor IPFIX nor sFlow")
 	}
 	return nil
+}
+
+// otherFile says what a file that begins so is instead, and what reads it.
+func otherFile(head string) string {
+	switch {
+	case strings.HasPrefix(head, "\x1f\x8b"):
+		return ", but gzip: decompress it first, gzip -dc FILE | minamo decode -"
+	case head == "PAR1":
+		return ", but Parquet: minamo flows reads what minamo serve has stored"
+	case strings.HasPrefix(head, "\x0c\xa5"), strings.HasPrefix(head, "\xa5\x0c"):
+		return ", but a file of nfcapd's: nfdump reads it"
+	}
+	return ""
 }
 
 // messages decodes an IPFIX file (RFC 5655). It does not tell who exported;
@@ -209,6 +227,9 @@ func (d *decoding) summary() {
 		}
 		if parts != nil {
 			fmt.Fprintf(d.stderr, "exporter %s: %s\n", x.Exporter, strings.Join(parts, ", "))
+		}
+		if x.Waiting > 0 {
+			fmt.Fprintf(d.stderr, "exporter %s: %d data sets never got their template: their flows are missing\n", x.Exporter, x.Waiting)
 		}
 		details, _ := d.exporters.Details(x.Exporter)
 		var elements []string

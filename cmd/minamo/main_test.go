@@ -243,6 +243,17 @@ func TestDecodeCommand(t *testing.T) {
 	if status, _, errs := minamo(t, "decode", other); status != 1 || !strings.Contains(errs, "no flow export") {
 		t.Errorf("no export: status %d: %s", status, errs)
 	}
+	for head, want := range map[string]string{"\x1f\x8b\x08\x00": "gzip", "PAR1....": "Parquet", "\x0c\xa5\x02\x00": "nfcapd", "# Minamo": "nor an IPFIX file"} {
+		file := filepath.Join(t.TempDir(), "wrong")
+		os.WriteFile(file, []byte(head+strings.Repeat(".", 100)), 0o644)
+		if status, _, errs := minamo(t, "decode", file); status != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%q: status %d: %s", head, status, errs)
+		}
+	}
+	waiting := capture(t, at, []string{"192.0.2.1"}, []byte{0, 10, 0, 24, 0x4d, 0x7c, 0x6d, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 8, 192, 0, 2, 7})
+	if _, _, errs := minamo(t, "decode", waiting); !strings.Contains(errs, "1 data sets never got their template") {
+		t.Errorf("waiting: %s", errs)
+	}
 	if status, _, errs := minamo(t, "decode", filepath.Join(t.TempDir(), "none")); status != 1 || !strings.Contains(errs, "none") {
 		t.Errorf("no file: status %d: %s", status, errs)
 	}

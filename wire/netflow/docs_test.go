@@ -134,7 +134,7 @@ NetFlow v9 has no enterprises. It has Cisco's elements at 32768 and ntop's at
 		count := fmt.Sprint(n)
 		switch {
 		case e.number == reversePEN:
-			count = "those of IANA"
+			count = "those of IANA, such as `reverseOctetDeltaCount`, which is `29305/1`"
 		case n == 0:
 			count = "by number"
 		}

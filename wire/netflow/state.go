@@ -56,6 +56,9 @@ func (s *Session) Restore(state State) {
 	}
 }
 
+// Waiting is how many data sets wait for their template.
+func (s *Session) Waiting() int { return len(s.waiting) }
+
 // Templates returns all templates the session knows, in the order of version,
 // domain and id.
 func (s *Session) Templates() []Template {
