@@ -72,7 +72,6 @@ func TestPmacct(t *testing.T) {
 			left, right := link(t)
 			exported(t, left, c.collector, func(x *tee, s *server) {
 				settings := append([]string{"daemonize: false", "pcap_interface: eth0", "promisc: false",
-					"plugin_pipe_size: 16384000", "plugin_buffer_size: 65536", // room for a burst on a busy machine
 					"aggregate: src_host, dst_host, src_port, dst_port, proto, tos, tcpflags",
 					"nfprobe_timeouts: tcp=1:tcp.rst=1:tcp.fin=1:udp=1:icmp=1:general=1:maxlife=2:expint=1",
 					"nfprobe_receiver: " + x.address(), "sfprobe_receiver: " + x.address()}, c.settings...)
