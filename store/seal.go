@@ -88,25 +88,45 @@ func (s *Store) seal(u *unsealed) error {
 	if u.stamp.IsZero() {
 		u.stamp = s.nextStamp(begin)
 	}
-	start, end := timeRange(u.batch)
-	segment := Segment{SealedFirst: u.stamp, SealedLast: u.stamp, Start: start, End: end, Rows: int64(u.batch.Len())}
-	segment.Path = segment.path(s.cfg.Dir)
-	data := s.encoder.encode(u.batch)
-	segment.Bytes = int64(len(data))
-
-	temporary := filepath.Join(s.cfg.Dir, "tmp", filepath.Base(segment.Path))
-	if err := writeSynced(temporary, data); err != nil {
-		os.Remove(temporary)
-		return fmt.Errorf("write segment: %w", err)
-	}
-	if err := place(temporary, segment.Path); err != nil {
-		os.Remove(temporary)
-		return fmt.Errorf("place segment: %w", err)
+	segment, err := writeSegment(s.cfg.Dir, s.encoder, u.batch, u.stamp)
+	if err != nil {
+		return err
 	}
 	s.replace(nil, segment)
 	s.metrics.sealSeconds.Observe(time.Since(begin).Seconds())
 	s.metrics.sealedRows.Add(float64(segment.Rows))
 	return nil
+}
+
+// writeSegment encodes a batch and gives it its place, durably.
+func writeSegment(dir string, e *encoder, b *flow.Batch, sealed time.Time) (Segment, error) {
+	start, end := timeRange(b)
+	segment := Segment{SealedFirst: sealed, SealedLast: sealed, Start: start, End: end, Rows: int64(b.Len())}
+	segment.Path = segment.path(dir)
+	data := e.encode(b)
+	segment.Bytes = int64(len(data))
+	temporary := filepath.Join(dir, "tmp", filepath.Base(segment.Path))
+	if err := writeSynced(temporary, data); err != nil {
+		os.Remove(temporary)
+		return segment, fmt.Errorf("write segment: %w", err)
+	}
+	if err := place(temporary, segment.Path); err != nil {
+		os.Remove(temporary)
+		return segment, fmt.Errorf("place segment: %w", err)
+	}
+	return segment, nil
+}
+
+// WriteSegment writes flows as one segment with the given seal stamp, for
+// generators and tests. The stamp must be later than all in dir, and no server
+// may be running there. dir is made if it is missing.
+func WriteSegment(dir string, b *flow.Batch, sealed time.Time) (Segment, error) {
+	for _, sub := range []string{flowsDir, "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return Segment{}, unusable(dir, err)
+		}
+	}
+	return writeSegment(dir, newEncoder(), b, stampTime(sealed.UnixMilli()))
 }
 
 // nextStamp is now, or just after the last stamp when the clock stands still
