@@ -1,44 +1,16 @@
 package query
 
 import (
-	_ "embed"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/minamo-flow/minamo/services"
 )
-
-//go:embed services.txt
-var servicesText string
-
-// service is one protocol and port.
-type service struct {
-	protocol uint8
-	port     uint16
-}
-
-// serviceNames are the well-known services of services.txt.
-var serviceNames = func() map[service]string {
-	names := map[service]string{}
-	for line := range strings.Lines(servicesText) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		var port uint16
-		var protocols, name string
-		line = strings.Replace(line, "/", " ", 1)
-		if _, err := fmt.Sscan(line, &port, &protocols, &name); err != nil {
-			panic(fmt.Sprintf("query: services.txt: %q: %v", line, err))
-		}
-		for p := range strings.SplitSeq(protocols, ",") {
-			names[service{uint8(protocolNumbers[p]), port}] = name
-		}
-	}
-	return names
-}()
 
 // ServiceName returns the name of a well-known service, or "".
 func ServiceName(protocol uint8, port uint16) string {
-	return serviceNames[service{protocol, port}]
+	return services.Names[services.Service{Protocol: protocol, Port: port}]
 }
 
 // servicesTable is the SQL of the table that queries by service join with;
@@ -47,8 +19,8 @@ func servicesTable() string {
 	var b strings.Builder
 	b.WriteString("CREATE TABLE services (service_protocol UTINYINT, service_port USMALLINT);\nINSERT INTO services VALUES ")
 	separator := ""
-	for s := range serviceNames {
-		fmt.Fprintf(&b, "%s(%d, %d)", separator, s.protocol, s.port)
+	for s := range services.Names {
+		fmt.Fprintf(&b, "%s(%d, %d)", separator, s.Protocol, s.Port)
 		separator = ", "
 	}
 	return b.String() + ";\n"
