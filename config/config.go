@@ -94,9 +94,13 @@ type Store struct {
 
 // Query bounds what questions may use.
 type Query struct {
-	Memory  Size     `yaml:"memory"`
-	Threads int      `yaml:"threads"`
-	Timeout Duration `yaml:"timeout"`
+	Memory      Size     `yaml:"memory"`
+	Threads     int      `yaml:"threads"`
+	Timeout     Duration `yaml:"timeout"`
+	Concurrency int      `yaml:"concurrency"`
+	Waiting     int      `yaml:"waiting"`
+	Cache       Size     `yaml:"cache"`
+	SQL         bool     `yaml:"sql"`
 }
 
 // Log is what is logged.
@@ -214,7 +218,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 		}
 	default:
 		if err := n.Decode(v.Addr().Interface()); err != nil {
-			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint32: "a whole number, not negative", reflect.String: "text"}[v.Kind()]
+			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint32: "a whole number, not negative", reflect.String: "text", reflect.Bool: "true or false"}[v.Kind()]
 			d.fault(n, "%s: expected %s, found %q", key, expected, n.Value)
 			return
 		}
@@ -327,7 +331,11 @@ func check(key string, v reflect.Value) string {
 		if v.Int() < 0 || v.Int() > 256 {
 			return "expected 0 to 256"
 		}
-	case "collect.max-exporters", "collect.connections.max", "collect.connections.max-per-exporter",
+	case "query.waiting":
+		if v.Int() < 0 {
+			return "expected 0 or more"
+		}
+	case "query.concurrency", "collect.max-exporters", "collect.connections.max", "collect.connections.max-per-exporter",
 		"collect.limits.domains", "collect.limits.templates", "collect.limits.fields", "collect.limits.waiting-sets", "collect.limits.waiting-bytes", "collect.limits.samples":
 		if v.Int() < 1 {
 			return "expected 1 or more"
