@@ -36,42 +36,31 @@ func Read(path string, columns flow.Mask, yield func(*flow.Batch) error) error {
 			return kind, false
 		}
 		return flow.Schema[c].Kind, true
-	}, func(rows int, vectors []vector) error {
+	}, func(rows int, vectors []flow.Vector) error {
 		batch.Reset()
 		batch.Extend(rows)
 		for i := range vectors {
-			c, _ := flow.Lookup(vectors[i].name)
-			vectors[i].fill(batch, c)
+			c, _ := flow.Lookup(vectors[i].Name)
+			setColumn(batch, c, &vectors[i])
 		}
 		return yield(batch)
 	})
 }
 
-// vector is some rows of a column: which of them have a value, and the values
-// of those, in one of the three slices by the column's kind.
-type vector struct {
-	name    string
-	kind    flow.Kind
-	present []bool
-	numbers []uint64 // times are in milliseconds
-	addrs   []flow.Addr
-	texts   [][]byte // valid until the next rows are read
-}
-
-// fill sets a column of a batch that has as many rows.
-func (v *vector) fill(b *flow.Batch, c flow.Column) {
+// setColumn sets a column of a batch that has as many rows.
+func setColumn(b *flow.Batch, c flow.Column, v *flow.Vector) {
 	n := 0
-	for i, present := range v.present {
+	for i, present := range v.Present {
 		if !present {
 			continue
 		}
-		switch v.kind {
+		switch v.Kind {
 		case flow.Address:
-			b.SetAddr(c, i, v.addrs[n])
+			b.SetAddr(c, i, v.Addrs[n])
 		case flow.Text:
-			b.SetText(c, i, v.texts[n])
+			b.SetText(c, i, v.Texts[n])
 		default:
-			b.SetUint(c, i, v.numbers[n])
+			b.SetUint(c, i, v.Numbers[n])
 		}
 		n++
 	}
@@ -79,7 +68,7 @@ func (v *vector) fill(b *flow.Batch, c flow.Column) {
 
 // readVectors decodes those columns of a file that kind knows, some rows at
 // a time. A damaged file is an error, whatever the library makes of it.
-func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield func(rows int, vectors []vector) error) (err error) {
+func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield func(rows int, vectors []flow.Vector) error) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("%s is damaged: %v", f.Name(), fault)
@@ -94,7 +83,7 @@ func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield fun
 		return fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	schema := file.Metadata().Schema
-	var vectors []vector
+	var vectors []flow.Vector
 	var leaves []int
 	for i, e := range schema[1:] {
 		if e.NumChildren.Valid {
@@ -108,12 +97,12 @@ func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield fun
 		if e.Type != want.Type || e.TypeLength.V != want.TypeLength.V || k == flow.Time && !inMicroseconds(&e) {
 			return fmt.Errorf("%s: column %s has another type than %s", f.Name(), e.Name, k)
 		}
-		vectors, leaves = append(vectors, vector{name: e.Name, kind: k}), append(leaves, i)
+		vectors, leaves = append(vectors, flow.Vector{Name: e.Name, Kind: k}), append(leaves, i)
 	}
 	for g, group := range file.RowGroups() {
 		for i, leaf := range leaves {
 			if meta := &file.Metadata().RowGroups[g].Columns[leaf].MetaData; wideDeltas(meta) {
-				return fmt.Errorf("%s: column %s: %w", f.Name(), vectors[i].name, errWideDeltas)
+				return fmt.Errorf("%s: column %s: %w", f.Name(), vectors[i].Name, errWideDeltas)
 			}
 		}
 		if err := readGroup(group, leaves, vectors, yield); err != nil {
@@ -145,7 +134,7 @@ func inMicroseconds(e *format.SchemaElement) bool {
 	return ok
 }
 
-func readGroup(group parquet.RowGroup, leaves []int, vectors []vector, yield func(rows int, vectors []vector) error) error {
+func readGroup(group parquet.RowGroup, leaves []int, vectors []flow.Vector, yield func(rows int, vectors []flow.Vector) error) error {
 	readers := make([]chunkReader, len(leaves))
 	defer func() {
 		for i := range readers {
@@ -159,7 +148,7 @@ func readGroup(group parquet.RowGroup, leaves []int, vectors []vector, yield fun
 		rows := min(left, readRows)
 		for i := range vectors {
 			if err := readers[i].read(&vectors[i], rows); err != nil {
-				return fmt.Errorf("column %s: %w", vectors[i].name, err)
+				return fmt.Errorf("column %s: %w", vectors[i].Name, err)
 			}
 		}
 		if err := yield(int(rows), vectors); err != nil {
@@ -188,8 +177,8 @@ func (r *chunkReader) close() {
 }
 
 // read takes the next rows.
-func (r *chunkReader) read(v *vector, rows int64) error {
-	v.present, v.numbers, v.addrs, v.texts = v.present[:0], v.numbers[:0], v.addrs[:0], v.texts[:0]
+func (r *chunkReader) read(v *flow.Vector, rows int64) error {
+	v.Reset()
 	for rows > 0 {
 		if r.page == nil || r.at == r.page.NumRows() {
 			if r.page != nil {
@@ -206,7 +195,7 @@ func (r *chunkReader) read(v *vector, rows int64) error {
 			continue
 		}
 		n := min(rows, r.page.NumRows()-r.at)
-		if err := v.take(r.page.Slice(r.at, r.at+n), n); err != nil {
+		if err := take(v, r.page.Slice(r.at, r.at+n), n); err != nil {
 			return err
 		}
 		r.at, rows = r.at+n, rows-n
@@ -215,17 +204,17 @@ func (r *chunkReader) read(v *vector, rows int64) error {
 }
 
 // take appends the rows of a page.
-func (v *vector) take(page parquet.Page, rows int64) error {
+func take(v *flow.Vector, page parquet.Page, rows int64) error {
 	values := int(rows)
 	if levels := page.DefinitionLevels(); len(levels) > 0 {
 		values = 0
 		for _, level := range levels {
-			v.present = append(v.present, level > 0)
+			v.Present = append(v.Present, level > 0)
 			values += int(level)
 		}
 	} else {
 		for range rows {
-			v.present = append(v.present, true)
+			v.Present = append(v.Present, true)
 		}
 	}
 	if values == 0 {
@@ -233,57 +222,56 @@ func (v *vector) take(page parquet.Page, rows int64) error {
 	}
 	dictionary := page.Dictionary()
 	if dictionary == nil {
-		return v.plain(page, values)
+		return takePlain(v, page, values)
 	}
 	// The values of the dictionary, once, and then those of the rows from it.
-	var d vector
-	d.kind = v.kind
-	if err := d.plain(dictionary.Page(), dictionary.Len()); err != nil {
+	d := flow.Vector{Kind: v.Kind}
+	if err := takePlain(&d, dictionary.Page(), dictionary.Len()); err != nil {
 		return err
 	}
 	data := page.Data()
 	for _, i := range data.Int32()[:values] {
-		switch v.kind {
+		switch v.Kind {
 		case flow.Address:
-			v.addrs = append(v.addrs, d.addrs[i])
+			v.Addrs = append(v.Addrs, d.Addrs[i])
 		case flow.Text:
-			v.texts = append(v.texts, d.texts[i])
+			v.Texts = append(v.Texts, d.Texts[i])
 		default:
-			v.numbers = append(v.numbers, d.numbers[i])
+			v.Numbers = append(v.Numbers, d.Numbers[i])
 		}
 	}
 	return nil
 }
 
 // plain appends n values of a page without a dictionary.
-func (v *vector) plain(page parquet.Page, n int) error {
+func takePlain(v *flow.Vector, page parquet.Page, n int) error {
 	data := page.Data()
-	switch v.kind {
+	switch v.Kind {
 	case flow.Address:
 		bytes, size := data.FixedLenByteArray()
 		if size != 16 || len(bytes) < 16*n {
 			return fmt.Errorf("a page has %d bytes for %d addresses", len(bytes), n)
 		}
 		for i := range n {
-			v.addrs = append(v.addrs, flow.Addr(bytes[16*i:]))
+			v.Addrs = append(v.Addrs, flow.Addr(bytes[16*i:]))
 		}
 	case flow.Text:
 		bytes, offsets := data.ByteArray()
 		for i := range n {
 			// The page is gone when the next one is read.
-			v.texts = append(v.texts, append([]byte(nil), bytes[offsets[i]:offsets[i+1]]...))
+			v.Texts = append(v.Texts, append([]byte(nil), bytes[offsets[i]:offsets[i+1]]...))
 		}
 	case flow.Time:
 		for _, at := range data.Int64()[:n] {
-			v.numbers = append(v.numbers, uint64(at/1000))
+			v.Numbers = append(v.Numbers, uint64(at/1000))
 		}
 	case flow.Uint64, flow.MAC:
 		for _, x := range data.Int64()[:n] {
-			v.numbers = append(v.numbers, uint64(x))
+			v.Numbers = append(v.Numbers, uint64(x))
 		}
 	default:
 		for _, x := range data.Int32()[:n] {
-			v.numbers = append(v.numbers, uint64(uint32(x)))
+			v.Numbers = append(v.Numbers, uint64(uint32(x)))
 		}
 	}
 	return nil

@@ -1,0 +1,161 @@
+package rollup
+
+import (
+	"encoding/binary"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// Builder makes cells of flows.
+type Builder struct {
+	// Long are the flows that last too long to be spread over minutes: a broken
+	// clock must not fill a disk. They are kept as they are, and read as flows.
+	Long *flow.Batch
+
+	minutes map[int64]int // index of a bucket
+	times   []int64       // of the buckets
+	direct  []*direct     // the cubes that are made of flows
+
+	rows   []row
+	pieces []piece
+	packed []uint64
+}
+
+// direct is a cube and its cells by bucket.
+type direct struct {
+	cube  *Cube
+	cells []*cells
+}
+
+// piece is what of a flow falls into a bucket.
+type piece struct {
+	row, bucket int32
+	sums        Sums
+}
+
+// MaxSpan is how long a flow may last to be among the cells. Exporters end
+// flows after half an hour at most, unless told otherwise.
+const MaxSpan = 12 * 60 * 60_000 // milliseconds
+
+// NewBuilder returns a Builder without flows.
+func NewBuilder() *Builder {
+	b := &Builder{Long: flow.NewBatch(1), minutes: map[int64]int{}}
+	for _, c := range Cubes {
+		if c.From == nil {
+			b.direct = append(b.direct, &direct{cube: c})
+		}
+	}
+	return b
+}
+
+// chunk is how many rows are worked on at once: their pieces and keys fit a
+// processor's cache.
+const chunk = 2048
+
+// Add takes the flows of a batch that has the columns Needs.
+func (b *Builder) Add(flows *flow.Batch) {
+	part := flow.NewBatch(chunk)
+	for from := 0; from < flows.Len(); from += chunk {
+		part.Reset()
+		part.Append(flows, from, min(from+chunk, flows.Len()))
+		b.add(part)
+	}
+}
+
+func (b *Builder) add(flows *flow.Batch) {
+	b.rows, b.pieces = b.rows[:0], b.pieces[:0]
+	for i := range flows.Len() {
+		b.rows = append(b.rows, rowOf(flows, i))
+		if r := &b.rows[i]; r.end-r.start > MaxSpan {
+			b.Long.Append(flows, i, i+1)
+		} else {
+			b.spread(r)
+		}
+	}
+	for _, d := range b.direct {
+		words := d.cube.layout.words
+		b.packed = d.cube.pack(b.packed[:0], flows, b.rows)
+		for len(d.cells) < len(b.times) {
+			d.cells = append(d.cells, &cells{words: words})
+		}
+		for i := range b.pieces {
+			p := &b.pieces[i]
+			d.cells[p.bucket].add(b.packed[int(p.row)*words:int(p.row+1)*words], p.sums)
+		}
+	}
+}
+
+// spread cuts a flow at the borders of minutes.
+func (b *Builder) spread(r *row) {
+	const step = int64(60_000)
+	at := floor(r.start, step)
+	flows := uint64(1)
+	var before Sums
+	for {
+		next := at + step
+		until := Sums{Packets: r.before(r.packets, next), Bytes: r.before(r.bytes, next), Sampled: r.before(r.sampled, next)}
+		b.pieces = append(b.pieces, piece{int32(r.index), int32(b.index(at)), Sums{
+			flows, until.Packets - before.Packets, until.Bytes - before.Bytes, until.Sampled - before.Sampled,
+		}})
+		if next >= r.end {
+			return
+		}
+		before, at, flows = until, next, 0
+	}
+}
+
+// index finds a bucket.
+func (b *Builder) index(at int64) int {
+	i, ok := b.minutes[at]
+	if !ok {
+		i = len(b.times)
+		b.minutes[at] = i
+		b.times = append(b.times, at)
+	}
+	return i
+}
+
+// Tables hands every table to yield: all cubes at all levels, already cut. The
+// Builder is of no use after that.
+func (b *Builder) Tables(yield func(*Cells) error) error {
+	for _, d := range b.direct {
+		minutes := NewCells(d.cube, Minute)
+		for i, c := range d.cells {
+			minutes.buckets[b.times[i]] = &bucket{kept: *c, rest: cells{words: c.words}}
+		}
+		d.cells = nil
+		if err := tables(minutes, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tables hands on the table at all its levels, and those of the cubes that are
+// made from it. What is cut is no longer complete, so that comes last.
+func tables(minutes *Cells, yield func(*Cells) error) error {
+	for _, c := range Cubes {
+		if c.From == minutes.Cube {
+			if err := tables(minutes.fold(c), yield); err != nil {
+				return err
+			}
+		}
+	}
+	hours := minutes.rise(Hour)
+	minutes.Cut()
+	if err := yield(minutes); err != nil {
+		return err
+	}
+	days := hours.rise(Day)
+	for _, t := range []*Cells{hours, days} {
+		t.Cut()
+		if err := yield(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func words(a flow.Addr) (high, low uint64) {
+	return binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:])
+}
