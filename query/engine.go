@@ -55,7 +55,7 @@ func Open(c Config) (*Engine, error) {
 		"allow_community_extensions":   {"false"},
 	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), func(conn driver.ExecerContext) error {
-		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'", nil)
+		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'; "+progressSettings, nil)
 		return err
 	})
 	if err != nil {
@@ -147,7 +147,13 @@ func pathList(paths []string) string {
 // run executes a statement and hands each row to scan.
 func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, scan func(*sql.Rows) error) error {
 	paths := src.Paths()
-	rows, err := e.db.QueryContext(ctx, s.over(paths, raw))
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("query %d files: %w", len(paths), err)
+	}
+	defer conn.Close()
+	defer progressOf(ctx).watch(conn)()
+	rows, err := conn.QueryContext(ctx, s.over(paths, raw))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {
