@@ -34,9 +34,9 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	}
 	s := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM flows WHERE " + r.where()}
 	if r.Order != "" {
-		order, ok := flowOrderSQL[r.Order]
-		if !ok {
-			return Stats{}, fmt.Errorf("order %q is unknown", r.Order)
+		order, err := flowOrder(r.Order)
+		if err != nil {
+			return Stats{}, err
 		}
 		s.body += " ORDER BY " + order
 	}
@@ -172,20 +172,18 @@ func cut(files []fileSize, rows uint64) (slice, []fileSize) {
 
 const maxSliceFiles = 200
 
-// flowOrderSQL are the orders of single flows; where two are equal the earlier
+// flowOrder is the ORDER BY of single flows; where two are equal the earlier
 // one comes first.
-var flowOrderSQL = func() map[Order]string {
-	named := strings.NewReplacer(`"last"`, `epoch_ms("end")`, `"first"`, `epoch_ms("start")`)
-	m := make(map[Order]string, len(orderSQL))
-	for o, s := range orderSQL {
-		m[o] = named.Replace(s) + `, "start"`
+func flowOrder(o Order) (string, error) {
+	terms, ok := o.sql()
+	if !ok {
+		return "", fmt.Errorf("order %q is unknown", o)
 	}
-	m[ByFlows] = `"start"`
-	m[ByStart] = `"start"`
-	m[ByNewest] = `"start" DESC`
-	m[ByEnd] = `"end", "start"`
-	return m
-}()
+	// A single flow is one flow, and has one direction.
+	terms = strings.NewReplacer(`"last"`, `epoch_ms("end")`, `"first"`, `epoch_ms("start")`,
+		"out_packets", "0", "out_bytes", "0", "flows", "1::INT").Replace(terms)
+	return terms + `, "start"`, nil
+}
 
 // fetcher turns rows of DuckDB into batches.
 type fetcher struct {
@@ -204,19 +202,7 @@ func (f *fetcher) scan(rows *sql.Rows) error {
 	}
 	i := f.batch.Extend(1)
 	for n, c := range f.columns {
-		switch v := f.values[n].(type) {
-		case nil:
-		case []byte:
-			if len(v) == 16 {
-				f.batch.SetAddr(c, i, flow.Addr(v))
-			}
-		case string:
-			f.batch.SetText(c, i, []byte(v))
-		default:
-			if u, ok := toUint(v); ok {
-				f.batch.SetUint(c, i, u)
-			}
-		}
+		setValue(f.batch, c, i, f.values[n])
 	}
 	f.left--
 	f.count++
@@ -224,6 +210,23 @@ func (f *fetcher) scan(rows *sql.Rows) error {
 		return f.flush()
 	}
 	return nil
+}
+
+// setValue puts a value of DuckDB's into a row; NULL leaves it absent.
+func setValue(b *flow.Batch, c flow.Column, i int, value any) {
+	switch v := value.(type) {
+	case nil:
+	case []byte:
+		if len(v) == 16 {
+			b.SetAddr(c, i, flow.Addr(v))
+		}
+	case string:
+		b.SetText(c, i, []byte(v))
+	default:
+		if u, ok := toUint(v); ok {
+			b.SetUint(c, i, u)
+		}
+	}
 }
 
 // flush hands on what is there.

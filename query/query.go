@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -32,7 +33,8 @@ type Files []string
 func (f Files) Paths() []string { return f }
 
 // Order tells by what rows are ranked; the greatest comes first except where
-// noted.
+// noted. With ":a" behind its name the smallest comes first, with ":d" the
+// greatest.
 type Order string
 
 const (
@@ -46,29 +48,82 @@ const (
 	ByStart    Order = "tstart"   // the earliest start first
 	ByEnd      Order = "tend"     // the earliest end first
 	ByNewest   Order = "newest"   // the latest start first
+
+	// Of one direction, where both are folded into a row: in is from the first
+	// side to the second.
+	ByInPackets  Order = "ipackets"
+	ByInBytes    Order = "ibytes"
+	ByInPPS      Order = "ipps"
+	ByInBPS      Order = "ibps"
+	ByInBPP      Order = "ibpp"
+	ByOutPackets Order = "opackets"
+	ByOutBytes   Order = "obytes"
+	ByOutPPS     Order = "opps"
+	ByOutBPS     Order = "obps"
+	ByOutBPP     Order = "obpp"
 )
 
-// ParseOrder returns the Order called name.
+// ParseOrder returns the Order called name, which can have ":a" (ascending) or
+// ":d" (descending) behind it.
 func ParseOrder(name string) (Order, error) {
-	if _, ok := orderSQL[Order(name)]; ok {
-		return Order(name), nil
+	base, direction, directed := strings.Cut(name, ":")
+	if full, ok := orderSynonyms[base]; ok {
+		base = full
 	}
-	return "", fmt.Errorf("order %q is unknown: expected flows, packets, bytes, pps, bps, bpp, duration, tstart, tend or newest", name)
+	if _, ok := orderings[Order(base)]; !ok {
+		return "", fmt.Errorf("order %q is unknown: expected flows, packets, bytes, pps, bps, bpp, with i or o before them for one direction, duration, tstart, tend or newest", name)
+	}
+	if !directed {
+		return Order(base), nil
+	}
+	if direction != "a" && direction != "d" {
+		return "", fmt.Errorf("order %q: expected :a (ascending) or :d (descending) behind %s", name, base)
+	}
+	return Order(base + ":" + direction), nil
 }
 
-// orderSQL are the orders over a relation with flows, packets, bytes, first
-// and last.
-var orderSQL = map[Order]string{
-	ByFlows:    `flows DESC`,
-	ByPackets:  `packets DESC`,
-	ByBytes:    `bytes DESC`,
-	ByPPS:      `(CASE WHEN "last" > "first" THEN packets::DOUBLE / ("last" - "first") ELSE 0 END) DESC`,
-	ByBPS:      `(CASE WHEN "last" > "first" THEN bytes::DOUBLE / ("last" - "first") ELSE 0 END) DESC`,
-	ByBPP:      `(CASE WHEN packets > 0 THEN bytes::DOUBLE / packets ELSE 0 END) DESC`,
-	ByDuration: `("last" - "first") DESC`,
-	ByStart:    `"first"`,
-	ByEnd:      `"last"`,
-	ByNewest:   `"first" DESC`,
+// orderSynonyms are nfdump's names.
+var orderSynonyms = map[string]string{"ipkg": "ipackets", "opkg": "opackets", "ibyte": "ibytes", "obyte": "obytes"}
+
+// ordering is a value to rank rows by.
+type ordering struct {
+	value     string // SQL over flows, packets, bytes, out_packets, out_bytes, first and last
+	ascending bool   // the smallest comes first
+}
+
+var orderings = func() map[Order]ordering {
+	m := map[Order]ordering{
+		ByFlows:    {"flows", false},
+		ByDuration: {`("last" - "first")`, false},
+		ByStart:    {`"first"`, true},
+		ByEnd:      {`"last"`, true},
+		ByNewest:   {`"first"`, false},
+	}
+	for before, of := range map[string]func(counter string) string{
+		"":  func(counter string) string { return counter },
+		"i": func(counter string) string { return "(" + counter + " - least(" + counter + ", out_" + counter + "))" },
+		"o": func(counter string) string { return "out_" + counter },
+	} {
+		rate := func(counter string) ordering {
+			return ordering{`(CASE WHEN "last" > "first" THEN ` + of(counter) + `::DOUBLE / ("last" - "first") ELSE 0 END)`, false}
+		}
+		m[Order(before+"packets")] = ordering{of("packets"), false}
+		m[Order(before+"bytes")] = ordering{of("bytes"), false}
+		m[Order(before+"pps")] = rate("packets")
+		m[Order(before+"bps")] = rate("bytes")
+		m[Order(before+"bpp")] = ordering{"(CASE WHEN " + of("packets") + " > 0 THEN " + of("bytes") + "::DOUBLE / " + of("packets") + " ELSE 0 END)", false}
+	}
+	return m
+}()
+
+// sql returns the terms of ORDER BY; ok is false for an order that is none.
+func (o Order) sql() (terms string, ok bool) {
+	base, direction, _ := strings.Cut(string(o), ":")
+	by, ok := orderings[Order(base)]
+	if direction == "a" || direction == "" && by.ascending {
+		return by.value, ok
+	}
+	return by.value + " DESC", ok
 }
 
 // Request is a question. Which fields count depends on the method.
@@ -85,8 +140,23 @@ type Request struct {
 	Raw    bool        // packets and bytes as exported, not multiplied by the sampling rate
 
 	Step    time.Duration // length of a bucket, whole milliseconds (Series)
-	Columns []flow.Column // columns to fetch; nil is all (Flows)
+	Columns []flow.Column // columns to fetch: nil is all (Flows), or none beside the keys (Top)
+
+	// Of Top:
+	Having *Filter // groups that do not match are part of the rest; it sees their sums, times and keys
+	Fold   Fold    // both directions of a connection make one group
+	First  int     // only the first so many of the flows that match, in the order of storage; 0 is all
 }
+
+// Fold tells which side of a connection stands first, where both directions
+// are folded into one group.
+type Fold uint8
+
+const (
+	NoFold      Fold = iota
+	FoldByStart      // the side whose flow began first
+	FoldByPort       // the same, but a port below 1024 is the second side's where only one is
+)
 
 // Sums are what is counted of a set of flows. A sum that exceeds 64 bits stays
 // at the greatest number.

@@ -4,16 +4,19 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/minamo-flow/minamo/flow"
 )
 
 // Table is the answer of Top.
 type Table struct {
 	By    []Dimension
 	Rows  []Row
-	Other Sums   // what the limit left out; zero when it left out nothing
+	Other Sums   // what the limit and Having left out; zero when they left out nothing
 	Rest  uint64 // how many groups that is
 
 	// Total counts every flow once. It can be less than the rows together,
@@ -21,6 +24,8 @@ type Table struct {
 	Total       Sums
 	First, Last time.Time // of the total: earliest start, latest end; zero without flows
 	Stats       Stats
+
+	columns []flow.Column // further columns that were asked for
 }
 
 // Row is one group of flows.
@@ -28,6 +33,9 @@ type Row struct {
 	Key []Value // one for each dimension
 	Sums
 	First, Last time.Time // earliest start and latest end
+	Out         Sums      // of the row's packets and bytes, those from the second side to the first; flows are not told apart
+
+	values []any // what DuckDB returned: the key, then the further columns
 }
 
 // Label names the row for people.
@@ -36,74 +44,336 @@ func (r *Row) Label() string { return label(r.Key) }
 // KeyMap returns the key of a row by the names of the dimensions.
 func (t *Table) KeyMap(r *Row) map[string]Value { return keyMap(t.By, r.Key) }
 
+// AppendTo appends the rows from, … to-1 to a batch as if they were flows:
+// with the times, the sums, and the columns of their keys, where a prefix is
+// its first address. Further columns that the request named have a value where
+// all flows of the group agree in it; TCP flags are the union of theirs.
+func (t *Table) AppendTo(b *flow.Batch, from, to int) {
+	for _, row := range t.Rows[from:to] {
+		i := b.Extend(1)
+		b.SetUint(flow.Start, i, uint64(row.First.UnixMilli()))
+		b.SetUint(flow.End, i, uint64(row.Last.UnixMilli()))
+		b.SetUint(flow.Packets, i, row.Packets)
+		b.SetUint(flow.Bytes, i, row.Bytes)
+		for k, d := range t.By {
+			name, _, isPrefix := strings.Cut(d.Name, "/")
+			c, isColumn := flow.Lookup(name)
+			switch {
+			case !isColumn || isSum(c):
+			case isPrefix:
+				if prefix, err := netip.ParsePrefix(row.Key[k].Text); err == nil {
+					b.SetAddr(c, i, flow.AddrFrom(prefix.Addr()))
+				}
+			default:
+				setValue(b, c, i, row.values[k])
+			}
+		}
+		for k, c := range t.columns {
+			setValue(b, c, i, row.values[len(t.By)+k])
+		}
+	}
+}
+
+// isSum tells whether a column is among those that every group has.
+func isSum(c flow.Column) bool {
+	return c == flow.Start || c == flow.End || c == flow.Packets || c == flow.Bytes
+}
+
 // Top groups the flows of a request and returns the groups that come first by
 // its Order, with exact sums for them, for the rest, and for all.
 func (e *Engine) Top(ctx context.Context, src Source, r Request) (*Table, error) {
-	order := r.Order
-	if order == "" {
-		order = ByBytes
+	tables, err := e.Tops(ctx, src, r, r.Order)
+	if err != nil {
+		return nil, err
 	}
-	if _, ok := orderSQL[order]; !ok {
-		return nil, fmt.Errorf("order %q is unknown", order)
-	}
+	return tables[0], nil
+}
+
+// Tops is Top for several orders at once: the flows are read and grouped once.
+func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Order) ([]*Table, error) {
 	keys := keyNames(len(r.By))
-	columns := strings.Join(append(slices.Clone(keys), "flows", "packets", "bytes", `"first"`, `"last"`), ", ")
-	groups := `groups AS MATERIALIZED (
-	SELECT ` + list(keys, "") + `count(*)::UBIGINT AS flows, total(packets) AS packets, total(bytes) AS bytes,
-		epoch_ms(min("start")) AS "first", epoch_ms(max("end")) AS "last"
-	FROM selected` + groupBy(keys) + ")"
-	top := `top AS (SELECT * FROM groups ORDER BY ` + strings.Join(append([]string{orderSQL[order]}, keys...), ", ") + limit(r.Limit) + ")"
-	// The total of all groups is that of all flows, unless flows are in two of them.
-	all := "count(*)::UBIGINT AS groups, total(flows) AS flows, total(packets) AS packets, total(bytes) AS bytes, min(\"first\") AS \"first\", max(\"last\") AS \"last\" FROM groups"
-	s := statement{
-		with: []string{"selected AS (" + selected(r, `packets, bytes, "start", "end"`) + ")", groups, top},
-		body: "SELECT 1 AS part, NULL::UBIGINT AS groups, " + columns + " FROM top\n" +
-			"UNION ALL SELECT 2, " + nulls("groups", len(keys)) + `flows, packets, bytes, "first", "last" FROM (SELECT ` + all + ")",
+	var extra []flow.Column // that are not there anyway
+	for _, c := range r.Columns {
+		if !isSum(c) && !slices.ContainsFunc(r.By, func(d Dimension) bool { return d.Name == c.String() }) {
+			extra = append(extra, c)
+		}
 	}
+	s := statement{with: []string{}}
+	if r.First > 0 {
+		s.with = append(s.with, "chosen AS (SELECT * FROM flows WHERE "+r.where()+limit(r.First)+")")
+	}
+	groups, err := groups(r, keys, extra)
+	if err != nil {
+		return nil, err
+	}
+	s.with = append(s.with, groups...)
+	kept := "groups"
+	if r.Having != nil {
+		having, err := having(r)
+		if err != nil {
+			return nil, err
+		}
+		s.with = append(s.with, "kept AS (SELECT * FROM groups WHERE "+having+")")
+		kept = "kept"
+	}
+	columns := slices.Concat(keys, extraNames(len(extra)), []string{"flows", "packets", "bytes", "out_packets", "out_bytes", `"first"`, `"last"`})
+	unused := nulls("", len(keys)+len(extra))[2:]
+	for i, order := range orders {
+		if order == "" {
+			order = ByBytes
+		}
+		by, ok := order.sql()
+		if !ok {
+			return nil, fmt.Errorf("order %q is unknown", order)
+		}
+		name := fmt.Sprintf("top%d", i+1)
+		s.with = append(s.with, name+" AS (SELECT * FROM "+kept+" ORDER BY "+strings.Join(append([]string{by}, keys...), ", ")+limit(r.Limit)+")")
+		s.body += fmt.Sprintf("SELECT %d AS part, NULL::UBIGINT AS groups, %s FROM %s\nUNION ALL ", i, strings.Join(columns, ", "), name)
+	}
+	// The total of all groups is that of all flows, unless flows are in two of them.
+	s.body += "SELECT -1, groups, " + unused + `flows, packets, bytes, 0, 0, "first", "last" FROM (SELECT count(*)::UBIGINT AS groups, total(flows) AS flows, total(packets) AS packets, total(bytes) AS bytes, min("first") AS "first", max("last") AS "last" FROM groups)`
 	if slices.ContainsFunc(r.By, func(d Dimension) bool { return d.bothSides() }) {
-		s.body += "\nUNION ALL SELECT 3, " + nulls("NULL", len(keys)) + `count(*)::UBIGINT, total(packets), total(bytes), epoch_ms(min("start")), epoch_ms(max("end")) FROM flows WHERE ` + r.where()
+		s.body += "\nUNION ALL SELECT -2, NULL, " + unused + `count(*)::UBIGINT, total(packets), total(bytes), 0, 0, epoch_ms(min("start")), epoch_ms(max("end")) FROM ` + r.from()
 	}
 
-	t := &Table{By: r.By}
-	var inGroups Sums
+	tables := make([]*Table, len(orders))
+	for i := range tables {
+		tables[i] = &Table{By: r.By, columns: extra}
+	}
+	var inGroups, total Sums
 	var groupCount uint64
-	var rows []Row
-	values := make([]any, len(r.By))
-	var err error
-	t.Stats, err = e.answer(ctx, s, src, r.Raw, func(result *sql.Rows) error {
+	var begin, end time.Time
+	values := make([]any, len(r.By)+len(extra))
+	stats, err := e.answer(ctx, s, src, r.Raw, func(result *sql.Rows) error {
 		var part int
 		var groups sql.Null[uint64]
-		var sums Sums
+		var row Row
 		var first, last sql.NullInt64
 		target := []any{&part, &groups}
 		for i := range values {
 			target = append(target, &values[i])
 		}
-		if err := result.Scan(append(target, &sums.Flows, &sums.Packets, &sums.Bytes, &first, &last)...); err != nil {
+		if err := result.Scan(append(target, &row.Flows, &row.Packets, &row.Bytes, &row.Out.Packets, &row.Out.Bytes, &first, &last)...); err != nil {
 			return err
 		}
-		switch part {
-		case 1:
-			rows = append(rows, Row{keyOf(r.By, values), sums, milliTime(first), milliTime(last)})
+		row.First, row.Last = milliTime(first), milliTime(last)
+		if part >= 0 {
+			row.Key, row.values = keyOf(r.By, values), slices.Clone(values)
+			tables[part].Rows = append(tables[part].Rows, row)
 			return nil
-		case 2:
-			inGroups, groupCount = sums, groups.V
 		}
-		t.Total, t.First, t.Last = sums, milliTime(first), milliTime(last)
+		if part == -1 {
+			inGroups, groupCount = row.Sums, groups.V
+		}
+		total, begin, end = row.Sums, row.First, row.Last
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if t.Total.Flows > 0 {
-		t.Rows = rows // without a dimension, no flows still make one empty group
+	for _, t := range tables {
+		t.Total, t.First, t.Last, t.Stats = total, begin, end, stats
+		t.Rest = groupCount - uint64(len(t.Rows))
+		if total.Flows == 0 {
+			t.Rows = nil // without a dimension, no flows still make one empty group
+		}
+		t.Other = inGroups
+		for i := range t.Rows {
+			t.Other.subtract(t.Rows[i].Sums)
+		}
 	}
-	t.Other = inGroups
-	for i := range t.Rows {
-		t.Other.subtract(t.Rows[i].Sums)
+	return tables, nil
+}
+
+// from is the relation of the flows that a request counts, behind FROM.
+func (r *Request) from() string {
+	if r.First > 0 {
+		return "chosen"
 	}
-	t.Rest = groupCount - uint64(len(rows))
-	return t, nil
+	return "flows WHERE " + r.where()
+}
+
+// groups returns the relations that end in "groups", which has the keys, the
+// extra columns and the sums of every group.
+func groups(r Request, keys []string, extra []flow.Column) ([]string, error) {
+	columns := `packets, bytes, "start", "end"`
+	var united string
+	for i, c := range extra {
+		name := extraNames(len(extra))[i]
+		columns += ", " + columnSQL(c) + " AS " + name
+		switch {
+		case c == flow.TCPFlags:
+			united += "bit_or(" + name + ")"
+		case r.Fold != NoFold: // the two directions hardly agree
+			united += "NULL"
+		default:
+			united += fmt.Sprintf("CASE WHEN count(%[1]s) = count(*) AND min(%[1]s) = max(%[1]s) THEN min(%[1]s) END", name)
+		}
+		united += " AS " + name + ", "
+	}
+	sums := united + `count(*)::UBIGINT AS flows, total(packets) AS packets, total(bytes) AS bytes,
+		epoch_ms(min("start")) AS "first", epoch_ms(max("end")) AS "last"`
+	from := "selected AS (" + selectedFrom(r.from(), r, columns) + ")"
+	if r.Fold == NoFold {
+		return []string{from, `groups AS MATERIALIZED (
+	SELECT ` + list(keys, "") + sums + `, 0::UBIGINT AS out_packets, 0::UBIGINT AS out_bytes
+	FROM selected` + groupBy(keys) + ")"}, nil
+	}
+
+	// Every flow is turned so that its lesser side comes first: then both
+	// directions have one key. What stands first in the end is known only when
+	// they are grouped.
+	twins, err := twins(r.By)
+	if err != nil {
+		return nil, err
+	}
+	swapped := func(condition string) string {
+		sql := ""
+		for i, k := range keys {
+			if twins[i] == i {
+				sql += k + ", "
+			} else {
+				sql += fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END AS %s, ", condition, keys[twins[i]], k, k)
+			}
+		}
+		return sql
+	}
+	greater, equal := "", ""
+	for i, k := range keys {
+		if twin := twins[i]; twin > i {
+			greater += fmt.Sprintf("%scoalesce(%[2]s > %[3]s, %[2]s IS NOT NULL AND %[3]s IS NULL)", equal, k, keys[twin])
+			equal = fmt.Sprintf(" OR %s IS NOT DISTINCT FROM %s AND (", k, keys[twin])
+		}
+	}
+	pairs := strings.Count(greater, "coalesce")
+	greater += strings.Repeat(")", pairs-1)
+	turn := "outFirst"
+	if r.Fold == FoldByPort {
+		src := slices.IndexFunc(r.By, func(d Dimension) bool { return d.Name == flow.SrcPort.String() })
+		if src < 0 {
+			return nil, fmt.Errorf("no ports to tell clients from servers by: group by src_port and dst_port too")
+		}
+		dst := twins[src]
+		turn = fmt.Sprintf("CASE WHEN %[1]s < 1024 AND %[2]s >= 1024 THEN false WHEN %[2]s < 1024 AND %[1]s >= 1024 THEN true ELSE outFirst END", keys[dst], keys[src])
+	}
+	return []string{
+		from,
+		"turned AS (SELECT " + swapped("turn") + strings.Join(append([]string{"turn", "packets", "bytes", `"start"`, `"end"`}, extraNames(len(extra))...), ", ") + " FROM (SELECT *, " + greater + " AS turn FROM selected))",
+		`folded AS (
+	SELECT ` + list(keys, "") + sums + `, total(CASE WHEN turn THEN packets END) AS back_packets, total(CASE WHEN turn THEN bytes END) AS back_bytes,
+		total(CASE WHEN NOT turn THEN packets END) AS forth_packets, total(CASE WHEN NOT turn THEN bytes END) AS forth_bytes,
+		coalesce(min(CASE WHEN turn THEN "start" END) < min(CASE WHEN NOT turn THEN "start" END), bool_and(turn)) AS outFirst
+	FROM turned` + groupBy(keys) + ")",
+		`groups AS MATERIALIZED (
+	SELECT ` + swapped("turn") + list(extraNames(len(extra)), "") + `flows, packets, bytes, "first", "last",
+		CASE WHEN turn THEN forth_packets ELSE back_packets END AS out_packets, CASE WHEN turn THEN forth_bytes ELSE back_bytes END AS out_bytes
+	FROM (SELECT *, ` + turn + " AS turn FROM folded))",
+	}, nil
+}
+
+// twins tells for each dimension which one is the same of the other side:
+// itself where it has no side.
+func twins(by []Dimension) ([]int, error) {
+	twins := make([]int, len(by))
+	sides := false
+	for i, d := range by {
+		name := otherSide(d.Name)
+		twins[i] = slices.IndexFunc(by, func(o Dimension) bool { return o.Name == name })
+		if d.bothSides() {
+			return nil, fmt.Errorf("%s has no direction that could be folded", d.Name)
+		}
+		if twins[i] < 0 {
+			return nil, fmt.Errorf("folding both directions needs both sides: with %s group by %s too", d.Name, name)
+		}
+		sides = sides || twins[i] != i
+	}
+	if !sides {
+		return nil, fmt.Errorf("folding both directions needs something of both sides to group by, such as src_addr and dst_addr")
+	}
+	return twins, nil
+}
+
+// otherSide is the name of a dimension seen from the other side of a flow:
+// dst_port for src_port, and the same name where it has no side.
+func otherSide(name string) string {
+	for _, pair := range [][2]string{{"src", "dst"}, {"in_", "out_"}, {"ingress_", "egress_"}, {"prev_", "next_as"}} {
+		for i, side := range pair {
+			before, after, ok := strings.Cut(name, side)
+			if ok && (before == "" || strings.HasSuffix(before, "_")) {
+				return before + pair[1-i] + after
+			}
+		}
+	}
+	return name
+}
+
+// having is the condition of a request's groups, over the relation "groups".
+func having(r Request) (string, error) {
+	columns := map[string]string{ // SQL of what a filter can name
+		"packets": "packets", "bytes": "bytes", "aggregated_flows": "flows",
+		"start": `epoch_ms("first")::TIMESTAMPTZ`, "end": `epoch_ms("last")::TIMESTAMPTZ`,
+	}
+	names := []string{}
+	for i, d := range r.By {
+		names = append(names, d.Name)
+		name, _, isPrefix := strings.Cut(d.Name, "/")
+		sides := []string{name}
+		for _, p := range pairs {
+			if p.name == name {
+				sides = []string{p.src.String(), p.dst.String()}
+			}
+		}
+		for _, side := range sides {
+			c, isColumn := flow.Lookup(side)
+			if !isColumn || isSum(c) {
+				continue
+			}
+			value := keyNames(len(r.By))[i]
+			switch {
+			case isPrefix: // its digits, see prefixDimension
+				value = "rpad(replace(" + value + ", '-', ''), 32, '0')::UUID"
+			case flow.Schema[c].Kind == flow.Time:
+				value = "epoch_ms(" + value + ")::TIMESTAMPTZ"
+			}
+			columns[side] = value
+		}
+	}
+	condition := r.Having.SQL()
+	var missing string
+	condition = replaceNames(condition, func(name string) string {
+		sql, ok := columns[name]
+		if !ok {
+			missing = name
+		}
+		return sql
+	})
+	if missing != "" {
+		return "", fmt.Errorf("the groups have no %s, but %s, and flows, packets, bytes, start, end, duration, bps, pps and bpp", missing, strings.Join(names, ", "))
+	}
+	return condition, nil
+}
+
+// replaceNames puts SQL in the place of every quoted name of a condition.
+func replaceNames(condition string, sql func(name string) string) string {
+	var b strings.Builder
+	for {
+		at := strings.IndexAny(condition, `"'`)
+		if at < 0 {
+			return b.String() + condition
+		}
+		quote := condition[at : at+1]
+		length := strings.Index(condition[at+1:], quote)
+		if length < 0 {
+			return b.String() + condition
+		}
+		b.WriteString(condition[:at])
+		text := condition[at : at+length+2]
+		if quote == `"` {
+			text = sql(text[1 : len(text)-1])
+		}
+		b.WriteString(text)
+		condition = condition[at+length+2:]
+	}
 }
 
 func (s *Sums) subtract(o Sums) {
@@ -151,6 +421,15 @@ func keyNames(n int) []string {
 	return names
 }
 
+// extraNames are the names of further columns within SQL.
+func extraNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("extra%d", i+1)
+	}
+	return names
+}
+
 // list renders names, each with a prefix and followed by a comma.
 func list(names []string, prefix string) string {
 	var b strings.Builder
@@ -182,6 +461,15 @@ func limit(n int) string {
 // flow, the flow comes twice, for its source and for its destination, unless
 // the two sides have the same key.
 func selected(r Request, columns string) string {
+	return selectedFrom("flows WHERE "+r.where(), r, columns)
+}
+
+// selectedFrom is selected of a relation, which can end in a condition.
+func selectedFrom(from string, r Request, columns string) string {
+	relation, condition, _ := strings.Cut(from, " WHERE ")
+	if condition == "" {
+		condition = "true"
+	}
 	join, twice := "", false
 	for _, d := range r.By {
 		if !strings.Contains(join, d.join) {
@@ -194,7 +482,7 @@ func selected(r Request, columns string) string {
 		for i, d := range r.By {
 			sql += d.side(s) + fmt.Sprintf(" AS key%d, ", i+1)
 		}
-		return sql + columns + " FROM flows" + join + " WHERE " + r.where()
+		return sql + columns + " FROM " + relation + join + " WHERE " + condition
 	}
 	if !twice {
 		return side(0)
