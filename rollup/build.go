@@ -93,9 +93,9 @@ func (b *Builder) spread(r *row) {
 	var before Sums
 	for {
 		next := at + step
-		until := Sums{Packets: r.before(r.packets, next), Bytes: r.before(r.bytes, next), Sampled: r.before(r.sampled, next)}
+		until := Sums{Packets: r.before(r.packets, next), Bytes: r.before(r.bytes, next), Variance: r.before(r.variance, next)}
 		b.pieces = append(b.pieces, piece{int32(r.index), int32(b.index(at)), Sums{
-			flows, until.Packets - before.Packets, until.Bytes - before.Bytes, until.Sampled - before.Sampled,
+			flows, until.Packets - before.Packets, until.Bytes - before.Bytes, until.Variance - before.Variance,
 		}})
 		if next >= r.end {
 			return

@@ -12,14 +12,14 @@ import (
 // Sums is what a cell counts.
 type Sums struct {
 	Flows, Packets, Bytes uint64
-	Sampled               uint64 // packets that were looked at, where not all were
+	Variance              uint64 // of Packets, as an estimate from samples; 0 where all were counted
 }
 
 func (s *Sums) add(o Sums) {
 	s.Flows = add(s.Flows, o.Flows)
 	s.Packets = add(s.Packets, o.Packets)
 	s.Bytes = add(s.Bytes, o.Bytes)
-	s.Sampled = add(s.Sampled, o.Sampled)
+	s.Variance = add(s.Variance, o.Variance)
 }
 
 // add stays at the greatest number.
@@ -286,7 +286,7 @@ func (t *Cells) Vectors() (rows int, vectors []flow.Vector) {
 		if !is {
 			rest = &Rest{}
 		}
-		for i, v := range []uint64{s.Flows, s.Packets, s.Bytes, s.Sampled, rest.Cells, rest.Most.Flows, rest.Most.Packets, rest.Most.Bytes} {
+		for i, v := range []uint64{s.Flows, s.Packets, s.Bytes, s.Variance, rest.Cells, rest.Most.Flows, rest.Most.Packets, rest.Most.Bytes} {
 			vectors[1+keys+i].Add(v, i < 4 || is)
 		}
 	}

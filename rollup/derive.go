@@ -15,15 +15,15 @@ type row struct {
 	index          int
 	start, end     int64  // milliseconds; end is not before start
 	packets, bytes uint64 // times the sampling rate
-	sampled        uint64 // packets that were looked at, where not all were
+	variance       uint64 // of packets, for they are estimated from samples
 }
 
 func rowOf(b *flow.Batch, i int) row {
 	r := row{batch: b, index: i, start: b.Time(flow.Start)[i], packets: b.U64(flow.Packets)[i], bytes: b.U64(flow.Bytes)[i]}
 	r.end = max(r.start, b.Time(flow.End)[i])
 	if rate := b.U32(flow.SamplingRate)[i]; rate != 1 {
-		r.sampled = r.packets
 		r.packets, r.bytes = scaled(r.packets, rate), scaled(r.bytes, rate)
+		r.variance = scaled(r.packets, max(rate, 1)-1)
 	}
 	return r
 }

@@ -77,7 +77,7 @@ func (c *Cube) Table(l Level) string { return c.Name + "_" + l.String() }
 // four are absent but in the cell of the rest: how many cells it holds, and the
 // greatest of each measure among them, so that who is not in a bucket can be
 // told to have had no more than that.
-var Measures = []string{"flows", "packets", "bytes", "sampled_packets", "rest", "most_flows", "most_packets", "most_bytes"}
+var Measures = []string{"flows", "packets", "bytes", "variance", "rest", "most_flows", "most_packets", "most_bytes"}
 
 // Bucket is the name of the column with a cell's time.
 const Bucket = "bucket"

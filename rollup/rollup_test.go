@@ -63,7 +63,7 @@ func TestEveryTableHoldsEverything(t *testing.T) {
 	var want Sums
 	for i := range b.Len() {
 		r := rowOf(b, i)
-		want.add(Sums{1, r.packets, r.bytes, r.sampled})
+		want.add(Sums{1, r.packets, r.bytes, r.variance})
 	}
 	builder := NewBuilder()
 	builder.Add(b)
@@ -112,7 +112,7 @@ func TestCellsAreWhatFlowsHad(t *testing.T) {
 				s.Flows = 1
 			}
 			sum := want[cell{at, protocol}]
-			s.Sampled = 0
+			s.Variance = 0
 			sum.add(s)
 			want[cell{at, protocol}] = sum
 		}
@@ -130,7 +130,7 @@ func TestCellsAreWhatFlowsHad(t *testing.T) {
 				if v, ok := c.Cube.layout.uint(bucket.kept.key(i), 0); ok {
 					protocol = fmt.Sprint(v)
 				}
-				s.Sampled = 0
+				s.Variance = 0
 				sum := got[cell{at, protocol}]
 				sum.add(s)
 				got[cell{at, protocol}] = sum

@@ -13,10 +13,12 @@ import (
 	"time"
 )
 
-// Segment is one Parquet file of flows. Everything but its size on disk
-// stands in its name, so that a listing answers what would else need opening:
+// Segment is one Parquet file of flows, or of the cells of a table of rollups.
+// Everything but its size on disk stands in its name, so that a listing answers
+// what would else need opening:
 //
 //	flows/YYYY-MM-DD/<sealedFirst>-<sealedLast>_<start>-<end>_<rows>.parquet
+//	rollups/<table>/YYYY-MM-DD/…
 //
 // Seal stamps are unique and strictly increasing, whatever the clock does. A
 // fresh segment has one; a merged segment spans those of its parts. So a
@@ -24,6 +26,7 @@ import (
 // behind by a merge that has not finished deleting, and is not to be read.
 type Segment struct {
 	Path                    string
+	Table                   string    // "flows", or the name of a table of rollups
 	SealedFirst, SealedLast time.Time // when its rows were sealed
 	Start, End              time.Time // the earliest start and the latest end of its flows
 	Rows                    int64
@@ -46,7 +49,15 @@ func (s *Segment) path(dir string) string {
 	name := s.SealedFirst.Format(stampLayout) + "-" + s.SealedLast.Format(stampLayout) + "_" +
 		s.Start.Format(stampLayout) + "-" + s.End.Format(stampLayout) + "_" +
 		strconv.FormatInt(s.Rows, 10) + suffix
-	return filepath.Join(dir, flowsDir, s.SealedFirst.Format(dayLayout), name)
+	return filepath.Join(tableDir(dir, s.Table), s.SealedFirst.Format(dayLayout), name)
+}
+
+// tableDir is where the segments of a table are.
+func tableDir(dir, table string) string {
+	if table == flowsDir || table == "" {
+		return filepath.Join(dir, flowsDir)
+	}
+	return filepath.Join(dir, rollupsDir, table)
 }
 
 // parseSegment reads what the name of a file tells.
@@ -91,9 +102,12 @@ const attempts = 100
 
 // Segments lists the segments of the store in dir, oldest first. It needs no
 // lock and no server. Covered segments are left out.
-func Segments(dir string) ([]Segment, error) {
+func Segments(dir string) ([]Segment, error) { return segmentsOf(dir, flowsDir) }
+
+// segmentsOf lists those of a table.
+func segmentsOf(dir, table string) ([]Segment, error) {
 	for range attempts {
-		segments, _, err := list(dir)
+		segments, _, err := listOf(dir, table)
 		if err != nil {
 			return nil, err
 		}
@@ -118,8 +132,11 @@ func Segments(dir string) ([]Segment, error) {
 
 // list returns the segments in dir without their sizes, oldest first, and
 // apart from them those that others cover.
-func list(dir string) (segments, covered []Segment, err error) {
-	days, err := os.ReadDir(filepath.Join(dir, flowsDir))
+func list(dir string) (segments, covered []Segment, err error) { return listOf(dir, flowsDir) }
+
+func listOf(dir, table string) (segments, covered []Segment, err error) {
+	root := tableDir(dir, table)
+	days, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(dir) // an empty store is fine, a mistyped directory is not
 		days = nil
@@ -131,13 +148,14 @@ func list(dir string) (segments, covered []Segment, err error) {
 		if !day.IsDir() {
 			continue
 		}
-		path := filepath.Join(dir, flowsDir, day.Name())
+		path := filepath.Join(root, day.Name())
 		names, err := listDay(path)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, name := range names {
 			if s, ok := parseSegment(filepath.Join(path, name)); ok {
+				s.Table = table
 				segments = append(segments, s)
 			}
 		}
