@@ -242,7 +242,7 @@ func (r *replay) delay(t int64) time.Duration {
 
 // send is the second reading.
 func (r *replay) send(ctx context.Context) error {
-	progress := newProgress(r.stderr, r.size)
+	progress := newProgress(r.stderr, "datagrams", r.size)
 	defer progress.done()
 	payload := make([]byte, 0, 1<<16)
 	scratch := flow.NewBatch(1024)
@@ -258,7 +258,7 @@ func (r *replay) send(ctx context.Context) error {
 			r.unshifted += x.netflow.ShiftClock(payload, x.shift)
 		}
 		if wait := time.Until(r.begin.Add(r.delay(d.Time))); wait > 0 {
-			progress.show(offset, r.datagrams)
+			progress.show(offset, int64(r.datagrams))
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():
@@ -276,7 +276,7 @@ func (r *replay) send(ctx context.Context) error {
 		}
 		r.datagrams++
 		r.bytes += len(payload)
-		progress.show(offset, r.datagrams)
+		progress.show(offset, int64(r.datagrams))
 		return nil
 	})
 }
