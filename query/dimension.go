@@ -24,6 +24,40 @@ type Dimension struct {
 // bothSides tells whether a flow counts for its source and its destination.
 func (d *Dimension) bothSides() bool { return len(d.sql) == 2 }
 
+// opposites are the columns that change places when a flow is looked at from
+// its other end.
+var opposites = func() map[string]string {
+	m := map[string]string{}
+	for _, pair := range [][2]flow.Column{
+		{flow.SrcAddr, flow.DstAddr}, {flow.SrcPort, flow.DstPort}, {flow.InIf, flow.OutIf},
+		{flow.SrcAS, flow.DstAS}, {flow.PrevAS, flow.NextAS}, {flow.SrcMask, flow.DstMask},
+		{flow.SrcMAC, flow.DstMAC}, {flow.SrcVLAN, flow.DstVLAN}, {flow.InVRF, flow.OutVRF},
+		{flow.SrcUser, flow.DstUser}, {flow.TunnelSrcAddr, flow.TunnelDstAddr},
+		{flow.PostNATSrcAddr, flow.PostNATDstAddr}, {flow.PostNATSrcPort, flow.PostNATDstPort},
+	} {
+		m[pair[0].String()], m[pair[1].String()] = pair[1].String(), pair[0].String()
+	}
+	return m
+}()
+
+// Swapped is the dimension of the other direction: dst_addr/24 of src_addr/24.
+// One without sides is its own.
+func (d Dimension) Swapped() Dimension {
+	base, lengths, isPrefix := strings.Cut(d.Name, "/")
+	name, ok := opposites[base]
+	if !ok {
+		return d
+	}
+	if isPrefix {
+		name += "/" + lengths
+	}
+	swapped, err := ParseDimension(name)
+	if err != nil {
+		return d // cannot be: every opposite is a dimension
+	}
+	return swapped
+}
+
 // dimensionRow is a dimension of the table and its other names.
 type dimensionRow struct {
 	Dimension

@@ -1,0 +1,427 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Report is a question about a range of time: who, how much, how it went.
+// Unlike a Request it counts only what flowed within the range.
+type Report struct {
+	// From and To are the range [From, To). From five minutes on they are
+	// rounded to whole minutes, from two days on to whole hours, and for P95 and
+	// Peak to whole buckets; the answer has what was used. A zero time stands
+	// for the earliest or the latest flow.
+	From, To time.Time
+
+	By      []Dimension // what to group by; none gives one row, of everything
+	Metric  Metric      // ranks the rows, and is what a series draws; "" is Bytes
+	Filters []*Filter   // all must match
+	Limit   int         // rows or series at most, the rest is Other; 0 is no limit
+
+	Step     time.Duration // length of a series' buckets, whole milliseconds; 0: a table only
+	Compare  time.Duration // also the same range so much earlier; 0: not
+	Mirror   bool          // also the other direction: source and destination of filters and dimensions swapped
+	Scope    Scope         // which records of a router count
+	Raw      bool          // packets and bytes as exported, not multiplied by the sampling rate
+	Overhead uint64        // bytes a packet that L2BPS adds; 0 is EthernetOverhead
+}
+
+// EthernetOverhead is what Ethernet adds to a packet: header and checksum, as
+// interface counters of routers have it (SNMP's ifHCInOctets).
+const EthernetOverhead = 18
+
+// Scope tells which records count where a router exports a packet twice, as
+// it comes in and as it goes out.
+type Scope string
+
+const (
+	// ScopeAll counts every record.
+	ScopeAll Scope = "all"
+
+	// ScopeIngress counts records metered where packets come in, and those
+	// that do not say: routers that export no direction meter there.
+	ScopeIngress Scope = "ingress"
+
+	// ScopeEgress counts records metered where packets go out.
+	ScopeEgress Scope = "egress"
+
+	// ScopeOnce counts a byte once per router: an egress record does not count
+	// where its input interface exports ingress records in the same range.
+	ScopeOnce Scope = "once"
+)
+
+// ParseScope returns the Scope called name; "" is ScopeAll.
+func ParseScope(name string) (Scope, error) {
+	switch s := Scope(name); s {
+	case "":
+		return ScopeAll, nil
+	case ScopeAll, ScopeIngress, ScopeEgress, ScopeOnce:
+		return s, nil
+	}
+	return "", fmt.Errorf("scope %q is unknown: expected all, ingress, egress or once", name)
+}
+
+// Answer is the answer to a Report.
+type Answer struct {
+	Report // as it was asked, with From and To as used and the Metric and Scope that held
+
+	Times []time.Time // beginnings of the buckets of a series; the last one may end early, at To
+
+	// Rows are the groups with most of the metric. Those of Earlier and Mirror
+	// are the same groups in the same order, so that Rows[i] and
+	// Earlier.Rows[i] belong together, zero where there was nothing.
+	Rows  []ReportRow
+	Other *ReportRow // the groups beyond Limit together; nil where there are none
+	Rest  uint64     // how many groups that is
+
+	// Total counts every flow once. Rows can exceed it together where a
+	// dimension such as ip credits both sides of a flow.
+	Total ReportRow
+
+	// Left are, in a comparison, the groups that were among the first then
+	// and are not now.
+	Left []ReportRow
+
+	// Exact is whether rows are what the flows add up to. Where tables of cells
+	// answered that keep only the heaviest of many, it is false, and a row may
+	// lack as much as Missing, in the unit of the metric.
+	Exact   bool
+	Missing float64
+
+	Earlier *Answer // the range before, where Compare asks for it
+	Mirror  *Answer // the other direction, where Mirror asks for it
+	Stats   Stats   // of all queries it took
+}
+
+// ReportRow is one group.
+type ReportRow struct {
+	Key []Value // one for each dimension; nil of Other and Total
+	Sums
+	Value float64 // of the metric, in its unit
+	Share float64 // of the total's value, 0 to 1; 0 where the metric is not Additive
+
+	// SamplingError is how far Packets and Bytes may be off because only some
+	// packets were looked at: half the width of the 95 % interval as a part of
+	// the value (0.05 is ±5 %). 0 where every packet was counted.
+	SamplingError float64
+
+	Values []float64 // of the metric in each bucket; nil without a series
+	Change *Change   // since the earlier range; nil without a comparison
+
+	values []any // the key as DuckDB gave it
+}
+
+// Label names the row for people.
+func (r *ReportRow) Label() string { return label(r.Key) }
+
+// KeyMap returns the key of a row by the names of the dimensions.
+func (a *Answer) KeyMap(r *ReportRow) map[string]Value { return keyMap(a.By, r.Key) }
+
+// Change compares a row with what it was in the earlier range.
+type Change struct {
+	Earlier float64 // the value then
+	By      float64 // the value now less the value then
+	Part    float64 // By as a part of Earlier (0.1 is 10 % more); 0 where Earlier is 0
+	New     bool    // there was nothing then
+	Gone    bool    // there is nothing now
+}
+
+// Report answers a report. The files of src should be those of the range, and
+// of the range so much earlier that Compare asks for.
+func (e *Engine) Report(ctx context.Context, src Source, r Report) (*Answer, error) {
+	if err := e.prepare(ctx, src, &r); err != nil {
+		return nil, err
+	}
+	return e.report(ctx, src, r, nil)
+}
+
+// prepare checks a report and completes it.
+func (e *Engine) prepare(ctx context.Context, src Source, r *Report) error {
+	var err error
+	if r.Metric, err = ParseMetric(string(r.Metric)); err != nil {
+		return err
+	}
+	if r.Scope, err = ParseScope(string(r.Scope)); err != nil {
+		return err
+	}
+	if r.Overhead == 0 {
+		r.Overhead = EthernetOverhead
+	}
+	if r.Step < 0 || r.Compare < 0 || r.Limit < 0 {
+		return fmt.Errorf("a report's step, comparison and limit cannot be negative")
+	}
+	if r.From.IsZero() || r.To.IsZero() {
+		first, last, ok, err := e.Span(ctx, src)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			first, last = time.Unix(0, 0), time.Unix(0, 0)
+		}
+		if r.From.IsZero() {
+			r.From = first.Truncate(time.Minute)
+		}
+		if r.To.IsZero() {
+			r.To = later(last, r.From).Truncate(time.Minute).Add(time.Minute)
+		}
+	}
+	r.From, r.To = r.From.UTC().Truncate(time.Millisecond), r.To.UTC().Truncate(time.Millisecond)
+	if !r.From.Before(r.To) {
+		return fmt.Errorf("a report needs a time range that begins before it ends")
+	}
+	r.From, r.To = aligned(r.From, r.To, r.bucket())
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// bucket is the length of the buckets that P95 and Peak are taken of; 0 for
+// other metrics.
+func (r *Report) bucket() time.Duration {
+	switch {
+	case r.Metric != P95 && r.Metric != Peak:
+		return 0
+	case r.Step > 0:
+		return r.Step
+	}
+	return 5 * time.Minute
+}
+
+// aligned rounds a range as Report says.
+func aligned(from, to time.Time, bucket time.Duration) (time.Time, time.Time) {
+	unit := bucket
+	if unit == 0 {
+		switch span := to.Sub(from); {
+		case span > 48*time.Hour:
+			unit = time.Hour
+		case span >= 5*time.Minute:
+			unit = time.Minute
+		default:
+			return from, to
+		}
+	}
+	from, to = from.Round(unit), to.Round(unit)
+	if !from.Before(to) {
+		to = from.Add(unit)
+	}
+	return from, to
+}
+
+// report answers a report that is prepared. With wanted, its rows are those
+// groups.
+func (e *Engine) report(ctx context.Context, src Source, r Report, wanted *wantedGroups) (*Answer, error) {
+	scope, stats, err := e.scope(ctx, src, r)
+	if err != nil {
+		return nil, err
+	}
+	q := cellQuery{
+		by: r.By, filters: r.Filters, scope: scope, raw: r.Raw,
+		from: r.From.UnixMilli(), to: r.To.UnixMilli(), step: r.Step.Milliseconds(),
+		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
+		limit: r.Limit, wanted: wanted,
+	}
+	c, err := e.askCells(ctx, src, q)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: true, Stats: stats}
+	a.Stats.include(c.stats)
+	whole := a.row(&c.total).Value
+	share := func(c *cellRow) ReportRow {
+		row := a.row(c)
+		if r.Metric.Additive() && whole > 0 {
+			row.Share = row.Value / whole
+		}
+		return row
+	}
+	a.Total = share(&c.total)
+	for i := range c.rows {
+		row := share(&c.rows[i])
+		row.Key = keyOf(r.By, row.values)
+		a.Rows = append(a.Rows, row)
+	}
+	if c.rest > 0 {
+		other := share(&c.other)
+		a.Other = &other
+	}
+	if r.Compare > 0 {
+		if err := e.compare(ctx, src, a, wanted == nil); err != nil {
+			return nil, err
+		}
+	}
+	if r.Mirror {
+		if err := e.mirror(ctx, src, a); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// row makes a row of a group, but for its key and its share.
+func (a *Answer) row(c *cellRow) ReportRow {
+	row := ReportRow{Sums: c.Sums, values: c.values}
+	row.Value = a.Metric.of(c.cell, &a.Report, a.To.Sub(a.From))
+	if c.Packets > 0 {
+		row.SamplingError = 1.96 * math.Sqrt(float64(c.variance)) / float64(c.Packets)
+	}
+	for i, cell := range c.series {
+		end := a.Times[i].Add(a.Step)
+		if end.After(a.To) {
+			end = a.To
+		}
+		row.Values = append(row.Values, a.Metric.drawn().of(cell, &a.Report, end.Sub(a.Times[i])))
+	}
+	return row
+}
+
+// compare asks for the earlier range, too.
+func (e *Engine) compare(ctx context.Context, src Source, a *Answer, ranked bool) error {
+	r := a.Report
+	r.Compare, r.Mirror = 0, false
+	before := r
+	before.From, before.To = r.From.Add(-a.Compare), r.To.Add(-a.Compare)
+	var err error
+	if a.Earlier, err = e.report(ctx, src, before, a.groups(ranked)); err != nil {
+		return err
+	}
+	a.Stats.include(a.Earlier.Stats)
+	then := a.Earlier.Rows
+	for i := range a.Rows {
+		a.Rows[i].Change = changed(&a.Rows[i], &then[i])
+	}
+	a.Total.Change = changed(&a.Total, &a.Earlier.Total)
+	if then = then[len(a.Rows):]; len(then) == 0 {
+		return nil
+	}
+	now, err := e.report(ctx, src, r, (&Answer{Report: r, Rows: then}).groups(false))
+	if err != nil {
+		return err
+	}
+	a.Stats.include(now.Stats)
+	a.Left = now.Rows
+	for i := range a.Left {
+		a.Left[i].Change = changed(&a.Left[i], &then[i])
+	}
+	return nil
+}
+
+// changed compares a row with the same one of an earlier range.
+func changed(now, then *ReportRow) *Change {
+	c := &Change{Earlier: then.Value, By: now.Value - then.Value, New: then.Sums == Sums{}, Gone: now.Sums == Sums{}}
+	if then.Value != 0 {
+		c.Part = c.By / then.Value
+	}
+	return c
+}
+
+// mirror asks for the other direction, too.
+func (e *Engine) mirror(ctx context.Context, src Source, a *Answer) error {
+	r := a.Report
+	r.Mirror = false
+	r.By = make([]Dimension, len(a.By))
+	for i, d := range a.By {
+		r.By[i] = d.Swapped()
+	}
+	r.Filters = make([]*Filter, len(a.Filters))
+	for i, f := range a.Filters {
+		if swapper, ok := any(f).(interface{ Swapped() *Filter }); ok {
+			r.Filters[i] = swapper.Swapped()
+		} else {
+			return fmt.Errorf("a filter cannot be turned round")
+		}
+	}
+	var err error
+	if a.Mirror, err = e.report(ctx, src, r, a.groups(false)); err != nil {
+		return err
+	}
+	a.Stats.include(a.Mirror.Stats)
+	return nil
+}
+
+// groups are those of the rows. With ranked, those that come first by
+// themselves are wanted beside.
+func (a *Answer) groups(ranked bool) *wantedGroups {
+	if len(a.By) == 0 {
+		return nil
+	}
+	w := &wantedGroups{ranked: ranked}
+	for _, row := range a.Rows {
+		w.keys = append(w.keys, row.values)
+	}
+	return w
+}
+
+// include adds what a further query cost.
+func (s *Stats) include(o Stats) {
+	s.Files, s.Rows = max(s.Files, o.Files), max(s.Rows, o.Rows)
+	s.Duration += o.Duration
+	if s.SQL != "" && o.SQL != "" {
+		s.SQL += ";\n\n"
+	}
+	s.SQL += o.SQL
+}
+
+// scope is the condition of flows that a report's Scope asks for, "" for none.
+func (e *Engine) scope(ctx context.Context, src Source, r Report) (string, Stats, error) {
+	const egress = "direction IS NOT DISTINCT FROM 1"
+	switch r.Scope {
+	case ScopeIngress:
+		return "direction IS DISTINCT FROM 1", Stats{}, nil
+	case ScopeEgress:
+		return egress, Stats{}, nil
+	case ScopeOnce:
+	default:
+		return "", Stats{}, nil
+	}
+	by, err := ParseDimensions("exporter,in_if,direction")
+	if err != nil {
+		return "", Stats{}, err
+	}
+	c, err := e.askCells(ctx, src, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows})
+	if err != nil {
+		return "", Stats{}, err
+	}
+	// Whether an interface exports what comes in, and what comes in by it again
+	// where it goes out.
+	type interfaceKey struct{ exporter, index string }
+	type exports struct{ ingress, egress bool }
+	interfaces := map[interfaceKey]*exports{}
+	for _, row := range c.rows {
+		k := interfaceKey{keyLiteral(row.values[0]), keyLiteral(row.values[1])}
+		if interfaces[k] == nil {
+			interfaces[k] = &exports{}
+		}
+		switch direction, present := toUint(row.values[2]); {
+		case present && direction == 0:
+			interfaces[k].ingress = true
+		case present && direction == 1:
+			interfaces[k].egress = true
+		}
+	}
+	var duplicates []string
+	single := false // whether some egress records are the only ones
+	for k, x := range interfaces {
+		if x.egress && x.ingress {
+			duplicates = append(duplicates, fmt.Sprintf("exporter IS NOT DISTINCT FROM %s AND in_if IS NOT DISTINCT FROM %s", k.exporter, k.index))
+		}
+		single = single || x.egress && !x.ingress
+	}
+	slices.Sort(duplicates)
+	switch {
+	case len(duplicates) == 0:
+		return "", c.stats, nil
+	case !single:
+		return "direction IS DISTINCT FROM 1", c.stats, nil
+	}
+	return "NOT (" + egress + " AND (" + strings.Join(duplicates, " OR ") + "))", c.stats, nil
+}
