@@ -33,14 +33,9 @@ import (
 //
 // A merge puts its verified, synced result in place first and deletes the
 // parts after; readers and restarts prefer whoever covers whom.
-var windows = []time.Duration{time.Minute, time.Hour, 24 * time.Hour}
-
 const (
 	mergeRows  = 4 << 20
 	mergeBytes = 128 << 20
-
-	// grace lets a window's last batch reach the disk.
-	grace = 3 * time.Second
 
 	// Parts with row groups this big, on average, gain nothing by re-encoding.
 	bigGroup = 50_000
@@ -50,35 +45,6 @@ const (
 
 	spillDir = "merge"
 )
-
-// plan returns the first run of segments to merge, nil when there is none.
-// Segments are by seal time. A run has no gaps: those to avoid end it, since a
-// merge would cover them.
-func plan(segments []Segment, now time.Time, avoid func(Segment) bool) []Segment {
-	for _, window := range windows {
-		var run []Segment
-		var rows, bytes int64
-		for _, s := range segments {
-			avoided := avoid(s)
-			in := len(run) > 0 && !avoided && s.SealedFirst.Truncate(window).Equal(run[0].SealedFirst.Truncate(window))
-			if in && rows+s.Rows <= mergeRows && bytes+s.Bytes <= mergeBytes {
-				run, rows, bytes = append(run, s), rows+s.Rows, bytes+s.Bytes
-				continue
-			}
-			if len(run) > 1 {
-				return run
-			}
-			run, rows, bytes = nil, 0, 0
-			if !avoided && !now.Before(s.SealedFirst.Truncate(window).Add(window+grace)) {
-				run, rows, bytes = append(run, s), s.Rows, s.Bytes
-			}
-		}
-		if len(run) > 1 {
-			return run
-		}
-	}
-	return nil
-}
 
 // merger is the DuckDB that re-encodes, opened when first needed.
 type merger struct {
@@ -127,6 +93,11 @@ func (s *Store) maintain(ctx context.Context) {
 		if err := s.retain(time.Now()); err != nil {
 			s.maintenanceFailed("retain", err)
 		}
+		if worked, err := s.maintainRollups(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			s.maintenanceFailed("roll up", err)
+		} else if worked {
+			continue
+		}
 		if run := s.planMerge(time.Now()); run != nil {
 			if err := s.merge(ctx, run); err == nil {
 				continue
@@ -143,7 +114,8 @@ func (s *Store) maintain(ctx context.Context) {
 }
 
 func (s *Store) planMerge(now time.Time) []Segment {
-	return plan(s.manifest(), now, func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) })
+	covers := s.covers()
+	return planRun(s.manifest(), now, mergeRows, mergeBytes, covers.together, func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) })
 }
 
 // leave keeps the segments of a failed merge from being tried over and over,

@@ -10,10 +10,14 @@ type metrics struct {
 	sealedRows   prometheus.Counter
 	mergeSeconds *prometheus.HistogramVec
 	mergedRows   prometheus.Counter
-	deleted      prometheus.Counter
-	damaged      prometheus.Counter
-	errors       *prometheus.CounterVec
-	lost         prometheus.Counter
+
+	rollupSeconds prometheus.Histogram
+	rolledUp      prometheus.Counter
+
+	deleted prometheus.Counter
+	damaged prometheus.Counter
+	errors  *prometheus.CounterVec
+	lost    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, s *Store) *metrics {
@@ -40,6 +44,13 @@ func newMetrics(reg prometheus.Registerer, s *Store) *metrics {
 		mergedRows: auto.NewCounter(prometheus.CounterOpts{
 			Name: "minamo_store_merged_flows_total", Help: "Flow records rewritten by merges.",
 		}),
+		rollupSeconds: auto.NewHistogram(prometheus.HistogramOpts{
+			Name: "minamo_store_rollup_seconds", Help: "Time to roll up a run of segments.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 7),
+		}),
+		rolledUp: auto.NewCounter(prometheus.CounterOpts{
+			Name: "minamo_store_rolled_up_flows_total", Help: "Flow records summed up into rollups.",
+		}),
 		deleted: auto.NewCounter(prometheus.CounterOpts{
 			Name: "minamo_store_retired_segments_total", Help: "Segments deleted because of their age or the store's size.",
 		}),
@@ -47,7 +58,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) *metrics {
 			Name: "minamo_store_damaged_segments_total", Help: "Damaged segments set aside.",
 		}),
 		errors: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "minamo_store_errors_total", Help: "Failed attempts, by task: seal, merge or retain.",
+			Name: "minamo_store_errors_total", Help: "Failed attempts, by task: seal, merge, roll up or retain.",
 		}, []string{"task"}),
 		lost: auto.NewCounter(prometheus.CounterOpts{
 			Name: "minamo_store_lost_flows_total", Help: "Flow records dropped because they could not be written in time.",

@@ -78,8 +78,11 @@ type Store struct {
 	encoder *encoder
 	stamp   time.Time // the last one given
 
-	listing  sync.Mutex // guards segments; never held during I/O
-	segments []Segment  // by seal time
+	listing  sync.Mutex           // guards segments and parts; never held during I/O
+	segments []Segment            // by seal time
+	parts    map[string][]Segment // of rollups, by table, likewise
+
+	rollups *encoder // of the goroutine that maintains
 
 	merger merger
 }
@@ -122,6 +125,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		room:    make(chan struct{}),
 		full:    make(chan struct{}, 1),
 		encoder: newEncoder(),
+		rollups: newEncoder(),
 	}
 	for _, sub := range []string{flowsDir, "tmp"} {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, sub), 0o755); err != nil {
@@ -164,6 +168,9 @@ func (s *Store) recover() error {
 		if segment.SealedLast.After(s.stamp) {
 			s.stamp = segment.SealedLast
 		}
+	}
+	if err := s.recoverParts(); err != nil {
+		return unusable(s.cfg.Dir, err)
 	}
 	return nil
 }
@@ -365,11 +372,5 @@ func (s *Store) manifest() []Segment {
 func (s *Store) replace(old []Segment, new ...Segment) {
 	s.listing.Lock()
 	defer s.listing.Unlock()
-	gone := map[string]bool{}
-	for _, o := range old {
-		gone[o.Path] = true
-	}
-	s.segments = slices.DeleteFunc(s.segments, func(x Segment) bool { return gone[x.Path] })
-	s.segments = append(s.segments, new...)
-	slices.SortFunc(s.segments, func(a, b Segment) int { return a.SealedFirst.Compare(b.SealedFirst) })
+	s.segments = replaceIn(s.segments, old, new...)
 }

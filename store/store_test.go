@@ -375,8 +375,9 @@ func TestPlan(t *testing.T) {
 		"the minute is over":       {[]Segment{make(1, 1*s, 1*s), make(1, 2*s, 2*s)}, 63 * s, []int{0, 1}},
 		"one is not a run":         {[]Segment{make(1, 1*s, 1*s), make(1, 61*s, 61*s)}, 130 * s, nil},
 		"minutes before hours":     {[]Segment{make(1, 0, 59*s), make(1, 1*m, 1*m), make(1, 61*s, 61*s)}, 2 * h, []int{1, 2}},
-		"hours":                    {[]Segment{make(1, 0, 59*s), make(1, 1*m, 61*s)}, h + 3*s, []int{0, 1}},
-		"days":                     {[]Segment{make(1, 0, h-1), make(1, h, 2*h-1)}, 24*h + 3*s, []int{0, 1}},
+		"hours":                    {[]Segment{make(1, 0, 59*s), make(1, 1*m, 61*s)}, h + 6*m + 3*s, []int{0, 1}},
+		"hours wait for rollups":   {[]Segment{make(1, 0, 59*s), make(1, 1*m, 61*s)}, h + 5*m, nil},
+		"days":                     {[]Segment{make(1, 0, h-1), make(1, h, 2*h-1)}, 24*h + 6*m + 3*s, []int{0, 1}},
 		"never across days":        {[]Segment{make(1, 23*h, 24*h-1), make(1, 24*h, 24*h+s)}, 100 * h, nil},
 		"up to the size":           {[]Segment{make(3<<20, 1*s, 1*s), make(1<<20, 2*s, 2*s), make(1, 3*s, 3*s)}, 1 * h, []int{0, 1}},
 		"big ones are left":        {[]Segment{make(3<<20, 1*s, 1*s), make(3<<20, 2*s, 2*s), make(1<<19, 3*s, 3*s)}, 1 * h, []int{1, 2}},
@@ -389,7 +390,7 @@ func TestPlan(t *testing.T) {
 			for _, i := range c.want {
 				want = append(want, c.segments[i])
 			}
-			if got := plan(c.segments, day.Add(c.now), func(s Segment) bool { return s.Rows == avoided }); !slices.Equal(got, want) {
+			if got := planRun(c.segments, day.Add(c.now), mergeRows, mergeBytes, cover{}.together, func(s Segment) bool { return s.Rows == avoided }); !slices.Equal(got, want) {
 				t.Errorf("got %v\nwant %v", got, want)
 			}
 		})

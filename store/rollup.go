@@ -1,0 +1,367 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/rollup"
+)
+
+// Rollups are made of segments: a part of a table holds the cells of all flows
+// within its range of seal stamps, and is named like a segment. What no part
+// covers yet is read as flows. So nothing about rollups has to be remembered, a
+// crash costs none of them, and a table that a new version brings is made of
+// the old flows in the course of time.
+//
+// The flows that are too long to be spread (rollup.MaxSpan) are copied to the
+// table longTable, where queries read them beside the parts.
+//
+// Segments are rolled up when there are unitRows of them, or when they wait for
+// unitAge. After that they may be merged only with others under the same parts,
+// or a merged segment would be half covered; parts are merged first.
+const (
+	longTable = "long"
+	unitRows  = 1 << 19
+	unitAge   = 5 * time.Minute
+
+	// partRows bounds the cells of a merged part, and so the memory to merge them.
+	partRows = 1 << 20
+)
+
+// cover tells for every table of rollups which part covers a segment.
+type cover [][]Segment // by table, in the order of rollupTables
+
+// rollupTables are the tables that are kept.
+var rollupTables = func() (names []string) {
+	for _, c := range rollup.Cubes {
+		for _, l := range rollup.Levels {
+			names = append(names, c.Table(l))
+		}
+	}
+	return names
+}()
+
+// partOf returns the part of a table that covers a segment.
+func partOf(parts []Segment, s Segment) (Segment, bool) {
+	i, found := slices.BinarySearchFunc(parts, s.SealedFirst, func(p Segment, at time.Time) int { return p.SealedFirst.Compare(at) })
+	if !found {
+		i--
+	}
+	if i < 0 || parts[i].SealedLast.Before(s.SealedLast) {
+		return Segment{}, false
+	}
+	return parts[i], true
+}
+
+// lacks are the tables that do not have a segment's cells.
+func (c cover) lacks(s Segment) (tables []int) {
+	for t, parts := range c {
+		if _, ok := partOf(parts, s); !ok {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
+// together tells whether two segments are under the same parts in every table,
+// or under none.
+func (c cover) together(a, b Segment) bool {
+	for _, parts := range c {
+		p, ok1 := partOf(parts, a)
+		q, ok2 := partOf(parts, b)
+		if ok1 != ok2 || p.SealedFirst != q.SealedFirst {
+			return false
+		}
+	}
+	return true
+}
+
+// covers returns the parts as they are now.
+func (s *Store) covers() cover {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	c := make(cover, len(rollupTables))
+	for i, name := range rollupTables {
+		c[i] = slices.Clone(s.parts[name])
+	}
+	return c
+}
+
+// planUnit returns the oldest run of segments to roll up, and the tables that
+// want it; none while it is worth waiting for more.
+func planUnit(segments []Segment, c cover, now time.Time, avoid func(Segment) bool) (run []Segment, tables []int) {
+	rows := int64(0)
+	for _, s := range segments {
+		lacks := c.lacks(s)
+		if len(run) > 0 && (!slices.Equal(lacks, tables) || avoid(s) || rows+s.Rows > unitRows) {
+			return run, tables
+		}
+		if len(lacks) == 0 || avoid(s) {
+			continue
+		}
+		run, tables, rows = append(run, s), lacks, rows+s.Rows
+	}
+	if len(run) == 0 || rows >= unitRows {
+		return run, tables
+	}
+	if now.Sub(run[0].SealedFirst) < unitAge {
+		return nil, nil
+	}
+	// The minute that is not over is left: its segments are about to be merged.
+	open := now.Add(-grace).Truncate(time.Minute)
+	for len(run) > 0 && !run[len(run)-1].SealedLast.Before(open) {
+		run = run[:len(run)-1]
+	}
+	return run, tables
+}
+
+// rollUp makes the parts of a run of segments that tables lack.
+func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
+	begin := time.Now()
+	builder := rollup.NewBuilder()
+	rows := int64(0)
+	for _, segment := range run {
+		err := Read(segment.Path, rollup.Needs, func(b *flow.Batch) error {
+			builder.Add(b)
+			rows += int64(b.Len())
+			return ctx.Err()
+		})
+		if err != nil {
+			return fmt.Errorf("roll up %s: %w", segment.Path, err)
+		}
+	}
+	first, last := run[0], run[len(run)-1]
+	within := func(table string) Segment {
+		return Segment{Table: table, SealedFirst: first.SealedFirst, SealedLast: last.SealedLast}
+	}
+	// The long flows come first: a part without them would hide them.
+	if builder.Long.Len() > 0 {
+		part := within(longTable)
+		part.Start, part.End = timeRange(builder.Long)
+		part.Rows = int64(builder.Long.Len())
+		if err := s.placePart(&part, s.rollups.encode(builder.Long)); err != nil {
+			return err
+		}
+	}
+	err := builder.Tables(func(cells *rollup.Cells) error {
+		name := cells.Cube.Table(cells.Level)
+		if !slices.ContainsFunc(tables, func(t int) bool { return rollupTables[t] == name }) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return s.placeCells(within(name), cells)
+	})
+	if err != nil {
+		return err
+	}
+	s.metrics.rollupSeconds.Observe(time.Since(begin).Seconds())
+	s.metrics.rolledUp.Add(float64(rows))
+	s.log.Debug("segments rolled up", "segments", len(run), "flows", rows, "tables", len(tables), "took", time.Since(begin))
+	return nil
+}
+
+// placeCells writes a table's part.
+func (s *Store) placeCells(part Segment, cells *rollup.Cells, replaces ...Segment) error {
+	rows, vectors := cells.Vectors()
+	part.Rows = int64(rows)
+	if start, end, ok := cells.Span(); ok {
+		part.Start, part.End = stampTime(start), stampTime(end-1)
+	} else {
+		part.Start, part.End = part.SealedFirst, part.SealedFirst
+	}
+	return s.placePart(&part, s.rollups.encodeVectors(rows, vectors), replaces...)
+}
+
+// placePart puts a part into its place, and on the list.
+func (s *Store) placePart(part *Segment, data []byte, replaces ...Segment) error {
+	if err := os.MkdirAll(tableDir(s.cfg.Dir, part.Table), 0o755); err != nil {
+		return err
+	}
+	part.Path, part.Bytes = part.path(s.cfg.Dir), int64(len(data))
+	temporary := filepath.Join(s.cfg.Dir, "tmp", part.Table+"_"+filepath.Base(part.Path))
+	if err := errors.Join(writeSynced(temporary, data)); err != nil {
+		os.Remove(temporary)
+		return fmt.Errorf("write rollup: %w", err)
+	}
+	if err := place(temporary, part.Path); err != nil {
+		os.Remove(temporary)
+		return fmt.Errorf("place rollup: %w", err)
+	}
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	s.parts[part.Table] = replaceIn(s.parts[part.Table], replaces, *part)
+	return nil
+}
+
+// planParts returns a table's first run of parts to merge. There must be no
+// segment between them that the table lacks: it would be taken for covered.
+func planParts(parts, segments []Segment, now time.Time, avoid func(Segment) bool) []Segment {
+	if len(parts) < 2 {
+		return nil
+	}
+	lacking := func(a, b Segment) bool { // between two parts
+		i, _ := slices.BinarySearchFunc(segments, a.SealedLast, func(s Segment, at time.Time) int {
+			return cmp.Or(s.SealedFirst.Compare(at), -1) // the first after it
+		})
+		return i < len(segments) && segments[i].SealedFirst.Before(b.SealedFirst)
+	}
+	return planRun(parts, now, partRows, mergeBytes, func(a, b Segment) bool { return !lacking(a, b) }, avoid)
+}
+
+// mergeParts makes one part of several.
+func (s *Store) mergeParts(ctx context.Context, table string, run []Segment) error {
+	if table == longTable {
+		return nil
+	}
+	cube, level, ok := rollup.Find(table)
+	if !ok {
+		return fmt.Errorf("there is no table %s", table)
+	}
+	cells := rollup.NewCells(cube, level)
+	for _, part := range run {
+		if err := readCells(part.Path, cells); err != nil {
+			if ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+				return errors.Join(err, s.dropPart(part))
+			}
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	cells.Cut()
+	merged := Segment{Table: table, SealedFirst: run[0].SealedFirst, SealedLast: run[len(run)-1].SealedLast}
+	if err := s.placeCells(merged, cells, run...); err != nil {
+		return err
+	}
+	var errs []error
+	for _, part := range run {
+		if err := os.Remove(part.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dropPart deletes a part that cannot be read. As long as its flows are kept it
+// is made anew.
+func (s *Store) dropPart(part Segment) error {
+	if err := os.Remove(part.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.listing.Lock()
+	s.parts[part.Table] = replaceIn(s.parts[part.Table], []Segment{part})
+	s.listing.Unlock()
+	s.metrics.damaged.Inc()
+	s.log.Error("a part of a rollup is damaged and was deleted: it is made anew from the flows that are kept", "part", part.Path)
+	return nil
+}
+
+// readCells adds a part to cells. Keys that a part of an older version lacks
+// are absent.
+func readCells(path string, cells *rollup.Cells) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	want := cells.Cube.Names()
+	return readVectors(f, func(name string) (flow.Kind, bool) {
+		i := slices.IndexFunc(want, func(v flow.Vector) bool { return v.Name == name })
+		if i < 0 {
+			return 0, false
+		}
+		return want[i].Kind, true
+	}, func(rows int, vectors []flow.Vector) error {
+		ordered := slices.Clone(want)
+		for i := range ordered {
+			if j := slices.IndexFunc(vectors, func(v flow.Vector) bool { return v.Name == ordered[i].Name }); j >= 0 {
+				ordered[i] = vectors[j]
+			} else {
+				ordered[i].Present = make([]bool, rows)
+			}
+		}
+		cells.Add(rows, ordered)
+		return nil
+	})
+}
+
+// recoverParts finds the parts, and deletes those that others cover.
+func (s *Store) recoverParts() error {
+	s.parts = map[string][]Segment{}
+	for _, table := range append(slices.Clone(rollupTables), longTable) {
+		if _, err := os.Stat(tableDir(s.cfg.Dir, table)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		parts, covered, err := listOf(s.cfg.Dir, table)
+		if err != nil {
+			return err
+		}
+		for _, c := range covered {
+			if err := os.Remove(c.Path); err != nil {
+				return err
+			}
+		}
+		if len(parts) > 0 {
+			if parts, err = segmentsOf(s.cfg.Dir, table); err != nil {
+				return err
+			}
+		}
+		s.parts[table] = parts
+		for _, p := range parts {
+			if p.SealedLast.After(s.stamp) {
+				s.stamp = p.SealedLast
+			}
+		}
+	}
+	return nil
+}
+
+// replaceIn takes old segments off a list and puts new ones on, by seal time.
+func replaceIn(list, old []Segment, new ...Segment) []Segment {
+	gone := map[string]bool{}
+	for _, o := range old {
+		gone[o.Path] = true
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(x Segment) bool { return gone[x.Path] })
+	list = append(list, new...)
+	slices.SortFunc(list, func(a, b Segment) int { return a.SealedFirst.Compare(b.SealedFirst) })
+	return list
+}
+
+// maintainRollups does one piece of work, if there is any.
+func (s *Store) maintainRollups(ctx context.Context, now time.Time) (worked bool, err error) {
+	avoid := func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) }
+	segments, covers := s.manifest(), s.covers()
+	if run, tables := planUnit(segments, covers, now, avoid); len(run) > 0 {
+		if err := s.rollUp(ctx, run, tables); err != nil {
+			if ctx.Err() == nil {
+				s.leave(run)
+			}
+			return false, err
+		}
+		return true, nil
+	}
+	for i, table := range rollupTables {
+		if run := planParts(covers[i], segments, now, avoid); run != nil {
+			if err := s.mergeParts(ctx, table, run); err != nil {
+				if ctx.Err() == nil {
+					s.leave(run)
+				}
+				return false, err
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
