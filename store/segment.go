@@ -26,7 +26,7 @@ import (
 // behind by a merge that has not finished deleting, and is not to be read.
 type Segment struct {
 	Path                    string
-	Table                   string    // "flows", or the name of a table of rollups
+	Table                   string    // of rollups; "" for flows
 	SealedFirst, SealedLast time.Time // when its rows were sealed
 	Start, End              time.Time // the earliest start and the latest end of its flows
 	Rows                    int64
@@ -54,7 +54,7 @@ func (s *Segment) path(dir string) string {
 
 // tableDir is where the segments of a table are.
 func tableDir(dir, table string) string {
-	if table == flowsDir || table == "" {
+	if table == "" || table == flowsDir {
 		return filepath.Join(dir, flowsDir)
 	}
 	return filepath.Join(dir, rollupsDir, table)
@@ -155,7 +155,9 @@ func listOf(dir, table string) (segments, covered []Segment, err error) {
 		}
 		for _, name := range names {
 			if s, ok := parseSegment(filepath.Join(path, name)); ok {
-				s.Table = table
+				if table != flowsDir {
+					s.Table = table
+				}
 				segments = append(segments, s)
 			}
 		}
