@@ -1,4 +1,6 @@
-package main
+// Package loopback sends flows over the loopback interface to collectors that
+// it starts, and takes what they cost. The benchmarks share it.
+package loopback
 
 import (
 	"encoding/binary"
@@ -7,10 +9,11 @@ import (
 	"time"
 )
 
-const flowsPerDatagram = 18
+// FlowsPerDatagram is how many flows a datagram of a Load carries.
+const FlowsPerDatagram = 18
 
-// fields of the template: element and length, as a router's full record has them.
-var fields = [][2]uint16{
+// Fields of the template: element and length, as a router's full record has them.
+var Fields = [][2]uint16{
 	{8, 4}, {12, 4}, {15, 4}, {18, 4}, // addresses, next hops
 	{10, 4}, {14, 4}, {2, 4}, {1, 4}, {22, 4}, {21, 4}, // interfaces, packets, bytes, first, last
 	{7, 2}, {11, 2}, {6, 1}, {4, 1}, {5, 1}, // ports, flags, protocol, ToS
@@ -20,30 +23,31 @@ var fields = [][2]uint16{
 
 const uptime = 864_000_000 // ms, ten days
 
-// load is the datagrams that are sent, over and over: made before the clock runs.
-type load struct {
+// Load is NetFlow v9 datagrams that are sent over and over, made before the
+// clock runs.
+type Load struct {
 	template  []byte
 	datagrams [][]byte
 }
 
-// newLoad makes about a third of a million different flows, with a fixed seed.
-func newLoad() *load {
+// NewLoad makes about a third of a million different flows, with a fixed seed.
+func NewLoad() *Load {
 	random := rand.New(rand.NewPCG(18, 21))
 	ports := []uint16{443, 443, 443, 443, 80, 53, 53, 22, 25, 123, 993, 3389, 8080}
 	u16, u32 := binary.BigEndian.AppendUint16, binary.BigEndian.AppendUint32
 
-	l := &load{}
+	l := &Load{}
 	l.template = u16(header(nil, 1), 0) // the set of templates
-	l.template = u16(l.template, uint16(8+4*len(fields)))
-	l.template = u16(u16(l.template, 256), uint16(len(fields)))
-	for _, f := range fields {
+	l.template = u16(l.template, uint16(8+4*len(Fields)))
+	l.template = u16(u16(l.template, 256), uint16(len(Fields)))
+	for _, f := range Fields {
 		l.template = u16(u16(l.template, f[0]), f[1])
 	}
 	for range 20_000 {
-		d := header(nil, flowsPerDatagram)
+		d := header(nil, FlowsPerDatagram)
 		d = u16(d, 256)
 		d = u16(d, 0) // length, below
-		for range flowsPerDatagram {
+		for range FlowsPerDatagram {
 			packets := 1 + uint32(random.ExpFloat64()*20)
 			last := uint32(uptime - random.IntN(15_000))
 			src, dst := random.Uint32N(65536), min(random.Uint32N(65536), random.Uint32N(65536))
@@ -73,7 +77,10 @@ func newLoad() *load {
 	return l
 }
 
-// header appends a NetFlow v9 header; send fills in clock and sequence.
+// Size is the length of a datagram, in bytes.
+func (l *Load) Size() int { return len(l.datagrams[0]) }
+
+// header appends a NetFlow v9 header; Send fills in clock and sequence.
 func header(d []byte, count uint16) []byte {
 	d = binary.BigEndian.AppendUint16(d, 9)
 	d = binary.BigEndian.AppendUint16(d, count)
@@ -81,10 +88,10 @@ func header(d []byte, count uint16) []byte {
 	return append(d, make([]byte, 12)...)
 }
 
-// send sends rate flows a second for a time, paced by the millisecond, and
+// Send sends rate flows a second for a time, paced by the millisecond, and
 // returns how many and how long it took. When it can't keep the pace it sends
 // fewer, not in bursts.
-func (l *load) send(port, rate int, d time.Duration) (flows int, took time.Duration, err error) {
+func (l *Load) Send(port, rate int, d time.Duration) (flows int, took time.Duration, err error) {
 	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		return 0, 0, err
@@ -101,7 +108,7 @@ func (l *load) send(port, rate int, d time.Duration) (flows int, took time.Durat
 	if err := put(l.template); err != nil {
 		return 0, 0, err
 	}
-	perSecond := float64(rate) / flowsPerDatagram
+	perSecond := float64(rate) / FlowsPerDatagram
 	begin := time.Now()
 	next, credit, before := 0, 0.0, begin
 	for {
@@ -117,7 +124,7 @@ func (l *load) send(port, rate int, d time.Duration) (flows int, took time.Durat
 				return flows, now.Sub(begin), err
 			}
 			next = (next + 1) % len(l.datagrams)
-			flows += flowsPerDatagram
+			flows += FlowsPerDatagram
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -1,0 +1,184 @@
+// Day measures how fast questions are answered: it makes the flows of a day,
+// leaves them in a data directory of Minamo as a server would have, and in
+// files of nfdump, and asks both, and plain DuckDB over the same Parquet
+// files, the same questions.
+//
+//	go build -o bin/minamo ./cmd/minamo
+//	go run ./bench/day --flows 100000000 --dir DIR
+//
+// needs nfcapd and nfdump, and about 80 bytes a flow on the disk of DIR. Its
+// steps are
+//
+//	generate  the segments, one for each minute          DIR/minamo
+//	nfdump    the same flows, sent to nfcapd             DIR/nfdump
+//	compact   `minamo store compact`: merges and rollups
+//	measure   the questions                              DIR/measure.md
+//	ingest    the questions, by ten people, while 100,000 flows/s come in
+//	                                                     DIR/ingest.md
+//
+// Each step can be repeated and goes on where it was ended. The flows are a
+// function of --seed and --flows alone (see day). It sends to 127.0.0.1 only.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/minamo-flow/minamo/store"
+)
+
+// options are the arguments.
+type options struct {
+	dir, minamo string
+	seed        uint64
+	flows       int
+	repeat      int
+	threads     int
+	rate        int
+	seconds     int
+}
+
+// date is the day of the flows.
+var date = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+
+func (o *options) data() string   { return filepath.Join(o.dir, "minamo") }
+func (o *options) nfdump() string { return filepath.Join(o.dir, "nfdump") }
+
+type step struct {
+	name string
+	run  func(*options) error
+}
+
+var steps = []step{
+	{"generate", generate},
+	{"nfdump", func(o *options) error {
+		p := newProgress("nfdump", o.flows)
+		defer p.done()
+		return writeNfdump(newDay(o.seed, o.flows, date), o.nfdump(), p)
+	}},
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.dir, "dir", "", "`directory` for everything")
+	flag.StringVar(&o.minamo, "minamo", "bin/minamo", "the `program` to measure")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the flows")
+	flag.IntVar(&o.flows, "flows", 3_000_000, "how many")
+	flag.IntVar(&o.repeat, "repeat", 3, "how often a question is asked after it was asked once; the median counts")
+	flag.IntVar(&o.threads, "threads", 2, "of Minamo's query engine and of DuckDB")
+	flag.IntVar(&o.rate, "rate", 100_000, "flows per second to send in the step ingest")
+	flag.IntVar(&o.seconds, "seconds", 60, "how long to send them")
+	names := make([]string, len(steps))
+	for i, s := range steps {
+		names[i] = s.name
+	}
+	only := flag.String("steps", strings.Join(names, ","), "which `steps`")
+	flag.Parse()
+	if err := run(&o, strings.Split(*only, ",")); err != nil {
+		fmt.Fprintln(os.Stderr, "day:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o *options, only []string) error {
+	if o.dir == "" || o.flows < minutesOfDay || o.repeat < 1 || o.seconds < 1 {
+		return fmt.Errorf("expected --dir, --flows from %d, --repeat and --seconds from 1", minutesOfDay)
+	}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	if err := o.same(); err != nil {
+		return err
+	}
+	for _, name := range only {
+		if !slices.ContainsFunc(steps, func(s step) bool { return s.name == name }) {
+			return fmt.Errorf("there is no step %q", name)
+		}
+	}
+	for _, s := range steps {
+		if slices.Contains(only, s.name) {
+			if err := s.run(o); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// same makes sure that the directory is of these flows and of no others.
+func (o *options) same() error {
+	path := filepath.Join(o.dir, "day.json")
+	want, _ := json.Marshal(map[string]any{"seed": o.seed, "flows": o.flows})
+	have, err := os.ReadFile(path)
+	switch {
+	case os.IsNotExist(err):
+		return os.WriteFile(path, want, 0o644)
+	case err == nil && string(have) != string(want):
+		return fmt.Errorf("%s holds the flows of %s, not of %s: name another --dir", o.dir, have, want)
+	}
+	return err
+}
+
+// generate writes a segment for each minute, under the stamp of its last
+// millisecond.
+func generate(o *options) error {
+	var done time.Time
+	if _, err := os.Stat(o.data()); err == nil {
+		segments, err := store.Segments(o.data())
+		if err != nil {
+			return err
+		}
+		if len(segments) > 0 {
+			done = segments[len(segments)-1].SealedLast
+		}
+	}
+	p := newProgress("generate", o.flows)
+	defer p.done()
+	d := newDay(o.seed, o.flows, date)
+	for {
+		b, ok := d.next()
+		if !ok {
+			return nil
+		}
+		sealed := date.Add(time.Duration(d.minute)*time.Minute - time.Millisecond)
+		if sealed.After(done) && b.Len() > 0 {
+			if _, err := store.WriteSegment(o.data(), b, sealed); err != nil {
+				return err
+			}
+		}
+		p.add(b.Len())
+	}
+}
+
+// progress tells on stderr how far a step is.
+type progress struct {
+	name        string
+	count, all  int
+	begin, told time.Time
+}
+
+func newProgress(name string, all int) *progress {
+	return &progress{name: name, all: all, begin: time.Now()}
+}
+
+func (p *progress) add(n int) {
+	p.count += n
+	if now := time.Now(); now.Sub(p.told) > 2*time.Second {
+		p.told = now
+		p.tell()
+	}
+}
+
+func (p *progress) tell() {
+	took := time.Since(p.begin)
+	fmt.Fprintf(os.Stderr, "%s: %d of %d, %.0f %%, %v, %.0f a second\n", p.name, p.count, p.all,
+		100*float64(p.count)/float64(max(p.all, 1)), took.Round(time.Second), float64(p.count)/took.Seconds())
+}
+
+func (p *progress) done() { p.tell() }
