@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/rollup"
 )
 
 // Dimension is what flows are grouped by. Make one with ParseDimension.
@@ -27,7 +28,7 @@ func (d *Dimension) bothSides() bool { return len(d.sql) == 2 }
 // opposites are the columns that change places when a flow is looked at from
 // its other end.
 var opposites = func() map[string]string {
-	m := map[string]string{}
+	m := map[string]string{"src_route": "dst_route", "dst_route": "src_route"}
 	for _, pair := range [][2]flow.Column{
 		{flow.SrcAddr, flow.DstAddr}, {flow.SrcPort, flow.DstPort}, {flow.InIf, flow.OutIf},
 		{flow.SrcAS, flow.DstAS}, {flow.PrevAS, flow.NextAS}, {flow.SrcMask, flow.DstMask},
@@ -134,8 +135,25 @@ var dimensions = flow.Derived(func() []dimensionRow {
 			column:   flow.MaxColumns,
 		},
 		dimensionRow{
+			Dimension: Dimension{Name: "src_route", Doc: "Network of the source: its address cut to the length of its route's prefix, src_mask.",
+				sql: []string{routeSQL(flow.SrcAddr, flow.SrcMask)}, value: routeValue},
+			synonyms: []string{"srcnet"},
+			column:   flow.MaxColumns,
+		},
+		dimensionRow{
+			Dimension: Dimension{Name: "dst_route", Doc: "Network of the destination: its address cut to the length of its route's prefix, dst_mask.",
+				sql: []string{routeSQL(flow.DstAddr, flow.DstMask)}, value: routeValue},
+			synonyms: []string{"dstnet"},
+			column:   flow.MaxColumns,
+		},
+		dimensionRow{
 			Dimension: Dimension{Name: "dscp", Doc: "DSCP, the upper six bits of the ToS byte.",
-				sql: []string{dscpSQL}, value: plainNumber},
+				sql: []string{dscpSQL}, value: dscpValue},
+			column: flow.MaxColumns,
+		},
+		dimensionRow{
+			Dimension: Dimension{Name: "duration", Doc: "How long the flow lasted, in milliseconds, as the lower bound of its range.",
+				sql: []string{rangesSQL(`greatest(epoch_ms("end") - epoch_ms("start"), 0)`, rollup.Durations) + "::UINTEGER"}, value: durationValue},
 			column: flow.MaxColumns,
 		},
 		dimensionRow{
@@ -269,18 +287,22 @@ func prefixDimension(d Dimension, v4, v6 int) Dimension {
 		if !ok {
 			return Value{Label: Absent}
 		}
-		digits := strings.ReplaceAll(text, "-", "")
-		digits += strings.Repeat("0", 32-len(digits))
-		raw, err := hex.DecodeString(digits)
-		if err != nil {
-			return Value{Label: Absent}
-		}
-		a := flow.Addr(raw)
-		if a.Is4() {
-			return textValue(netip.PrefixFrom(a.Netip(), v4).String())
-		}
-		return textValue(netip.PrefixFrom(a.Netip(), v6).String())
+		return prefixValue(strings.ReplaceAll(text, "-", ""), v4, v6)
 	}}
+}
+
+// prefixValue is the prefix of an address whose first hexadecimal digits are
+// given, by the length of its family.
+func prefixValue(digits string, v4, v6 int) Value {
+	raw, err := hex.DecodeString(digits + strings.Repeat("0", max(0, 32-len(digits))))
+	if err != nil || len(raw) != 16 {
+		return Value{Label: Absent}
+	}
+	a, bits := flow.Addr(raw), v6
+	if a.Is4() {
+		bits = v4
+	}
+	return textValue(netip.PrefixFrom(a.Netip(), bits).String())
 }
 
 // prefixText is the SQL of the first bits of an address as hexadecimal text.
@@ -291,11 +313,18 @@ func prefixText(column string, bits int) string {
 	if rest == 0 {
 		return sql
 	}
-	masked := []byte("0123456789abcdef")
+	return sql + " || " + maskedDigit(fmt.Sprintf("substr(%s, %d, 1)", text, textLength(whole+1)), rest)
+}
+
+// maskedDigit is the SQL of a hexadecimal digit of which only the first bits
+// are kept.
+func maskedDigit(digit string, bits int) string {
+	const all = "0123456789abcdef"
+	masked := []byte(all)
 	for i := range masked {
-		masked[i] = "0123456789abcdef"[i&(0xf0>>rest)]
+		masked[i] = all[i&(0xf0>>bits)]
 	}
-	return fmt.Sprintf("%s || translate(substr(%s, %d, 1), '0123456789abcdef', '%s')", sql, text, textLength(whole+1), masked)
+	return fmt.Sprintf("translate(%s, '%s', '%s')", digit, all, masked)
 }
 
 // textLength is how many characters of a UUID's text hold its first n digits.
@@ -367,14 +396,6 @@ func FlagsLabel(flags uint16) string {
 	return string(text)
 }
 
-func plainNumber(v any) Value {
-	n, ok := toUint(v)
-	if !ok {
-		return Value{Label: Absent}
-	}
-	return numberValue(n, "")
-}
-
 // toUint converts the integer types that the driver returns.
 func toUint(v any) (uint64, bool) {
 	switch n := v.(type) {
@@ -394,28 +415,111 @@ func toUint(v any) (uint64, bool) {
 	return 0, false
 }
 
-// Upper bounds of packet sizes: the usual histogram up to Ethernet's MTU.
-var packetSizes = []int{64, 128, 256, 512, 1024, 1501}
-
-var packetSizeSQL = func() string {
-	sql := "(CASE WHEN packets = 0 THEN NULL"
-	lower := 0
-	for _, upper := range packetSizes {
-		sql += fmt.Sprintf(" WHEN bytes // packets < %d THEN %d", upper, lower)
-		lower = upper
+// routeSQL is the SQL of an address cut to a length that another column has:
+// hexadecimal digits, a slash, and the length.
+func routeSQL(address, mask flow.Column) string {
+	a, m := quote(address.String()), quote(mask.String())
+	bits := fmt.Sprintf("(CASE WHEN %s THEN 96 + least(%s, 32) ELSE least(%[2]s, 128) END)", isIPv4(a).appendSQL(nil), m)
+	digits := "replace(" + a + "::VARCHAR, '-', '')"
+	sql := fmt.Sprintf("left(%s, %s // 4) || (CASE %[2]s %% 4 WHEN 0 THEN ''", digits, bits)
+	for rest := 1; rest < 4; rest++ {
+		sql += fmt.Sprintf(" WHEN %d THEN %s", rest, maskedDigit("substr("+digits+", "+bits+" // 4 + 1, 1)", rest))
 	}
-	return sql + fmt.Sprintf(" ELSE %d END)::USMALLINT", lower)
-}()
+	return "(" + sql + " END) || '/' || " + m + ")"
+}
+
+func routeValue(v any) Value {
+	text, _ := v.(string)
+	digits, length, ok := strings.Cut(text, "/")
+	n, err := strconv.Atoi(length)
+	if !ok || err != nil {
+		return Value{Label: Absent}
+	}
+	return prefixValue(digits, n, n)
+}
+
+// rangesSQL is the SQL of the lower bound of the range that a value is in.
+// Ranges end before the given ends; the first begins at zero.
+func rangesSQL(value string, ends []uint64) string {
+	sql, begin := "(CASE", uint64(0)
+	for _, end := range ends {
+		sql += fmt.Sprintf(" WHEN %s < %d THEN %d", value, end, begin)
+		begin = end
+	}
+	return sql + fmt.Sprintf(" ELSE %d END)", begin)
+}
+
+// rangeValue reads a range; name writes it, and end is 0 where it has none.
+func rangeValue(v any, ends []uint64, name func(begin, end uint64) string) Value {
+	begin, ok := toUint(v)
+	if !ok {
+		return Value{Label: Absent}
+	}
+	end := uint64(0)
+	if i := slices.IndexFunc(ends, func(e uint64) bool { return begin < e }); i >= 0 {
+		end = ends[i]
+	}
+	return numberValue(begin, name(begin, end))
+}
+
+var packetSizeSQL = "(CASE WHEN packets > 0 THEN " + rangesSQL("bytes // packets", rollup.PacketSizes) + " END)::USMALLINT"
 
 func packetSizeValue(v any) Value {
+	return rangeValue(v, rollup.PacketSizes, func(begin, end uint64) string {
+		if end == 0 {
+			return fmt.Sprintf("over %d bytes", begin-1)
+		}
+		return fmt.Sprintf("%d–%d bytes", begin, end-1)
+	})
+}
+
+func durationValue(v any) Value {
+	return rangeValue(v, rollup.Durations, func(begin, end uint64) string {
+		switch b, e := shortDuration(begin), shortDuration(end); {
+		case begin == 0:
+			return "under " + e
+		case end == 0:
+			return b + " and more"
+		default:
+			return b + " to " + e
+		}
+	})
+}
+
+// shortDuration writes milliseconds in the greatest unit that they fill: 5 min.
+func shortDuration(ms uint64) string {
+	switch {
+	case ms >= 60_000:
+		return fmt.Sprintf("%d min", ms/60_000)
+	case ms >= 1000:
+		return fmt.Sprintf("%d s", ms/1000)
+	}
+	return fmt.Sprintf("%d ms", ms)
+}
+
+// dscpLabel names a code point as RFC 2474, 2597, 3246, 5865 and 8622 do.
+func dscpLabel(n uint64) string {
+	switch class, drop := n/8, n%8/2; {
+	case n == 0:
+		return "0 best effort"
+	case n == 1:
+		return "1 LE"
+	case n == 44:
+		return "44 VOICE-ADMIT"
+	case n == 46:
+		return "46 EF"
+	case n%8 == 0:
+		return fmt.Sprintf("%d CS%d", n, class)
+	case n%2 == 0 && class >= 1 && class <= 4:
+		return fmt.Sprintf("%d AF%d%d", n, class, drop)
+	}
+	return ""
+}
+
+func dscpValue(v any) Value {
 	n, ok := toUint(v)
 	if !ok {
 		return Value{Label: Absent}
 	}
-	for _, upper := range packetSizes {
-		if int(n) < upper {
-			return numberValue(n, fmt.Sprintf("%d–%d bytes", n, upper-1))
-		}
-	}
-	return numberValue(n, fmt.Sprintf("over %d bytes", n-1))
+	return numberValue(n, dscpLabel(n))
 }

@@ -74,6 +74,15 @@ func prefixOf(a flow.Addr, v4, v6 int) string {
 	return p.String()
 }
 
+// route is an address cut to its mask's length.
+func route(b *flow.Batch, address, mask flow.Column, i int) string {
+	if !b.Present[i].Has(address) || !b.Present[i].Has(mask) {
+		return ""
+	}
+	n := int(b.U8(mask)[i])
+	return prefixOf(b.Addr(address)[i], n, n)
+}
+
 func TestTop(t *testing.T) {
 	e := newEngine(t)
 	b := sampled(7, 1200)
@@ -110,12 +119,23 @@ func TestTop(t *testing.T) {
 			return []string{textOf(b, flow.SrcAddr, i) + "|" + textOf(b, flow.SrcPort, i), textOf(b, flow.DstAddr, i) + "|" + textOf(b, flow.DstPort, i)}
 		},
 		"app": func(i int) []string { return []string{twinApp(b, i)} },
+		"duration": func(i int) []string {
+			ms, lower := b.Time(flow.End)[i]-b.Time(flow.Start)[i], int64(0)
+			for _, upper := range []int64{1, 100, 1000, 10_000, 60_000, 300_000, 1_800_000} {
+				if ms >= upper {
+					lower = upper
+				}
+			}
+			return []string{fmt.Sprint(lower)}
+		},
+		"srcnet": func(i int) []string { return []string{route(b, flow.SrcAddr, flow.SrcMask, i)} },
+		"dstnet": func(i int) []string { return []string{route(b, flow.DstAddr, flow.DstMask, i)} },
 		"packet_size": func(i int) []string {
 			if b.U64(flow.Packets)[i] == 0 {
 				return []string{""}
 			}
-			mean, lower := int(b.U64(flow.Bytes)[i]/b.U64(flow.Packets)[i]), 0
-			for _, upper := range packetSizes {
+			mean, lower := b.U64(flow.Bytes)[i]/b.U64(flow.Packets)[i], uint64(0)
+			for _, upper := range []uint64{64, 128, 256, 512, 1024, 1501} {
 				if mean >= upper {
 					lower = upper
 				}
