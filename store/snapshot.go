@@ -19,6 +19,7 @@ type Snapshot struct {
 	rows    int64
 	bytes   int64
 	damaged int
+	tables  map[string][]string // paths of the parts of each
 }
 
 // Pin opens the segments in dir that may hold flows between from and to; a

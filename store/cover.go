@@ -1,0 +1,158 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+)
+
+// PinTables opens what tells of the time between from and to: the parts of the
+// given tables of rollups, and the flows that no part covers yet. Every flow is
+// in one of them and in one only: a part counts when all of its segments are
+// covered in every one of the tables. Without tables it is Pin.
+func PinTables(dir string, from, to time.Time, tables ...string) (*Snapshot, error) {
+	opened := map[string]*os.File{}
+	defer closeAll(opened) // what is left there, at the end
+	for range attempts {
+		// The parts are listed first: segments that are merged meanwhile stay
+		// under their parts, and those that are rolled up meanwhile are read as flows.
+		parts := make(cover, len(tables))
+		for i, table := range tables {
+			var err error
+			if parts[i], err = partsOf(dir, table); err != nil {
+				return nil, err
+			}
+		}
+		var long []Segment
+		if len(tables) > 0 {
+			var err error
+			if long, err = partsOf(dir, longTable); err != nil {
+				return nil, err
+			}
+		}
+		segments, _, err := list(dir)
+		if err != nil {
+			return nil, err
+		}
+		segments = slices.DeleteFunc(segments, func(s Segment) bool { return !overlaps(s, from, to) })
+		flows := parts.settle(segments)
+		s, err := pin(flows, from, to, opened)
+		if err == nil {
+			err = s.pinParts(tables, parts, long, from, to, opened)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			if s != nil {
+				s.Close()
+			}
+			continue // merged or deleted since it was listed
+		}
+		if err != nil {
+			return nil, fmt.Errorf("store: open rollups: %w", err)
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("store: open rollups in %s: %w", dir, errVanished)
+}
+
+func overlaps(s Segment, from, to time.Time) bool {
+	return (from.IsZero() || !s.End.Before(from)) && (to.IsZero() || !s.Start.After(to))
+}
+
+// partsOf lists a table's parts; a table that is not there has none.
+func partsOf(dir, table string) ([]Segment, error) {
+	if _, err := os.Stat(tableDir(dir, table)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	parts, _, err := listOf(dir, table)
+	return parts, err
+}
+
+// settle drops the parts that cannot be used because another table lacks some
+// of their segments, and returns the segments to be read as flows.
+func (c cover) settle(segments []Segment) (flows []Segment) {
+	if len(c) == 0 {
+		return segments
+	}
+	left := slices.Clone(segments)
+	for changed := true; changed; {
+		changed = false
+		left = slices.DeleteFunc(left, func(s Segment) bool {
+			lacks := c.lacks(s)
+			if len(lacks) == 0 {
+				return false
+			}
+			flows = append(flows, s)
+			for t := range c {
+				if p, ok := partOf(c[t], s); ok {
+					c[t] = slices.DeleteFunc(c[t], func(x Segment) bool { return x.Path == p.Path })
+					changed = true
+				}
+			}
+			return true
+		})
+	}
+	return flows
+}
+
+// pinParts adds the parts that overlap the time to a snapshot, and the long
+// flows of the time that they cover.
+func (s *Snapshot) pinParts(tables []string, parts cover, long []Segment, from, to time.Time, opened map[string]*os.File) error {
+	s.tables = map[string][]string{}
+	for i, table := range tables {
+		p, err := pin(parts[i], from, to, opened)
+		if err != nil {
+			return err
+		}
+		s.tables[table] = p.paths
+		s.absorb(p)
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	covered := slices.DeleteFunc(slices.Clone(long), func(l Segment) bool { return len(parts.lacks(l)) > 0 })
+	p, err := pin(covered, from, to, opened)
+	if err != nil {
+		return err
+	}
+	s.paths = append(s.paths, p.paths...)
+	s.absorb(p)
+	return nil
+}
+
+// absorb takes over the open files of another snapshot.
+func (s *Snapshot) absorb(p *Snapshot) {
+	s.files = append(s.files, p.files...)
+	s.rows, s.bytes, s.damaged = s.rows+p.rows, s.bytes+p.bytes, s.damaged+p.damaged
+}
+
+// Table names the files of a table of rollups, like Paths those of flows.
+func (s *Snapshot) Table(name string) []string { return s.tables[name] }
+
+// Span returns the earliest start and the latest end of what is in dir, flows
+// or rollups, as far as names tell; ok is false when there is nothing.
+func Span(dir string) (first, last time.Time, ok bool, err error) {
+	all, _, err := list(dir)
+	if err != nil {
+		return first, last, false, err
+	}
+	for _, table := range rollupTables {
+		parts, err := partsOf(dir, table)
+		if err != nil {
+			return first, last, false, err
+		}
+		all = append(all, parts...)
+	}
+	for _, s := range all {
+		if !ok || s.Start.Before(first) {
+			first = s.Start
+		}
+		if !ok || s.End.After(last) {
+			last = s.End
+		}
+		ok = true
+	}
+	return first, last, ok, nil
+}
