@@ -20,6 +20,8 @@ type Dimension struct {
 	sql   []string        // of its value; two where both sides of a flow are credited
 	join  string          // SQL that follows "FROM flows"
 	value func(any) Value // from what DuckDB returns
+
+	v4, v6 int // lengths of a prefix dimension; 0 of others
 }
 
 // bothSides tells whether a flow counts for its source and its destination.
@@ -282,7 +284,7 @@ func prefixDimension(d Dimension, v4, v6 int) Dimension {
 	case v4 == 32 && v6 > 32:
 		suffix = fmt.Sprintf("/%d", v6)
 	}
-	return Dimension{Name: d.Name + suffix, Doc: d.Doc, sql: sql, value: func(v any) Value {
+	return Dimension{Name: d.Name + suffix, Doc: d.Doc, sql: sql, v4: v4, v6: v6, value: func(v any) Value {
 		text, ok := v.(string)
 		if !ok {
 			return Value{Label: Absent}
@@ -377,6 +379,8 @@ func columnValue(c flow.Column) func(any) Value {
 			return numberValue(n, "if "+strconv.FormatUint(n, 10))
 		case c == flow.SrcAS || c == flow.DstAS || c == flow.PrevAS || c == flow.NextAS:
 			return numberValue(n, "AS"+strconv.FormatUint(n, 10))
+		case c == flow.ForwardingStatus:
+			return numberValue(n, forwardingLabel(n))
 		case c == flow.TCPFlags:
 			return numberValue(n, FlagsLabel(uint16(n)))
 		}
@@ -514,6 +518,22 @@ func dscpLabel(n uint64) string {
 		return fmt.Sprintf("%d AF%d%d", n, class, drop)
 	}
 	return ""
+}
+
+// forwardingLabel names a forwarding status as RFC 7270 does.
+func forwardingLabel(n uint64) string {
+	reasons := map[uint64]string{
+		65: "fragmented", 66: "not fragmented",
+		129: "ACL deny", 130: "ACL drop", 131: "unroutable", 132: "adjacency", 133: "fragmentation and DF set",
+		134: "bad header checksum", 135: "bad total length", 136: "bad header length", 137: "bad TTL", 138: "policer",
+		139: "WRED", 140: "RPF", 141: "for us", 142: "bad output interface", 143: "hardware",
+		193: "punt adjacency", 194: "incomplete adjacency", 195: "for us",
+	}
+	label := fmt.Sprintf("%d %s", n, [4]string{"unknown", "forwarded", "dropped", "consumed"}[n>>6&3])
+	if reason, ok := reasons[n]; ok {
+		label += ", " + reason
+	}
+	return label
 }
 
 func dscpValue(v any) Value {
