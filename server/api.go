@@ -19,15 +19,26 @@ func (s *Server) register(api huma.API) {
 	get(api, "status", "/api/status", "What is received and stored now", s.status)
 	get(api, "exporters", "/api/exporters", "Who exports, how well, and how sampled", s.exporters)
 	get(api, "exporter", "/api/exporters/{exporter}", "What one exporter told of itself: names, counters, statistics", s.exporter)
-	get(api, "top", "/api/top", "Totals by any dimensions, the greatest first", s.top)
-	get(api, "series", "/api/series", "The same over time, as rates", s.series)
-	get(api, "flows", "/api/flows", "Single flow records", s.flows)
-	get(api, "fields", "/api/fields", "Columns of a flow record, and what can be grouped by", s.fields)
+	forms(api, operation("report", "/api/report", "A report: who, how much, how it went, what changed"), s.report)
+	get(api, "reports", "/api/reports", "The standard reports, and how to read them", s.reports)
+	forms(api, operation("top", "/api/top", "Totals by any dimensions, the greatest first"), s.top)
+	forms(api, operation("series", "/api/series", "The same over time, as rates"), s.series)
+	s.flows(api, operation("flows", "/api/flows", "Single flow records"))
+	get(api, "fields", "/api/fields", "Columns of a flow record, what can be grouped by, and metrics", s.fields)
 	get(api, "filter", "/api/filter", "Is this filter right?", s.filter)
+	get(api, "questions", "/api/questions", "The questions that are being answered", s.listQuestions)
+	get(api, "question", "/api/questions/{id}", "How far one of them is", s.question)
+	stop := operation("stop", "/api/questions/{id}", "Stop it")
+	stop.Method = http.MethodDelete
+	huma.Register(api, stop, s.stopQuestion)
+}
+
+func operation(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}
 }
 
 func get[I, O any](api huma.API, id, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, handler)
+	huma.Register(api, operation(id, path, summary), handler)
 }
 
 type statusOutput struct{ Body Status }

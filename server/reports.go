@@ -3,161 +3,380 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
-	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/query"
-	"github.com/minamo-flow/minamo/store"
 )
 
-// Scope is what every question has: when, which flows, how counted.
-type Scope struct {
-	From   string `query:"from" default:"-1h" doc:"Start: RFC 3339, now, or a span before now such as -15m, -24h, -7d"`
-	To     string `query:"to" default:"now" doc:"End, likewise"`
-	Filter string `query:"filter" doc:"Filter in nfdump's syntax"`
-	Raw    bool   `query:"raw" doc:"Packets and bytes as exported, not multiplied by the sampling rate"`
+type reportInput struct {
+	Range
+	Form
+	Name    string `query:"name" doc:"A standard report, of /api/reports; the other parameters change it"`
+	By      string `query:"by" doc:"Dimensions, separated by commas; /api/fields lists them. None makes one row, of everything"`
+	Metric  string `query:"metric" doc:"What to rank by, and to draw; /api/fields lists them. bytes, unless the standard report has another"`
+	Limit   int    `query:"limit" default:"10" minimum:"1" maximum:"10000" doc:"Rows or series at most; the rest is other"`
+	Step    string `query:"step" doc:"Also as a series, in buckets so long: seconds, a span such as 5m, or auto. None makes no series"`
+	Compare string `query:"compare" doc:"Also the same range so much earlier: 24h, 7d"`
+	Mirror  bool   `query:"mirror" doc:"Also the other direction: source and destination swapped"`
+	Scope   string `query:"scope" enum:"all,ingress,egress,once" default:"all" doc:"Which records count where a router exports a packet twice, as it comes in and as it goes out; once counts each byte once per router"`
 }
 
-// Grouping is what reports have beside it.
+// Report is the answer to a report.
+type Report struct {
+	Name    string      `json:"name,omitempty" doc:"Of the standard report"`
+	By      []string    `json:"by"`
+	Metric  string      `json:"metric"`
+	Unit    string      `json:"unit" doc:"Of value"`
+	From    time.Time   `json:"from" doc:"As it was used: ranges are widened to whole minutes, hours or steps"`
+	To      time.Time   `json:"to"`
+	Step    int         `json:"step_seconds,omitempty"`
+	Times   []time.Time `json:"times,omitempty" doc:"Start of each bucket of a series"`
+	Rows    []ReportRow `json:"rows"`
+	Other   *ReportRow  `json:"other" doc:"What the limit left out; null when it left out nothing"`
+	Groups  uint64      `json:"other_groups" doc:"How many rows that would be"`
+	Total   ReportRow   `json:"total" doc:"Every flow once; less than the sum of the rows where a dimension credits both sides of a flow"`
+	Left    []ReportRow `json:"left,omitempty" doc:"Rows that were among the first in the earlier range and are not now"`
+	Exact   bool        `json:"exact" doc:"Whether the rows are what the flows add up to"`
+	Missing float64     `json:"missing,omitempty" doc:"Where not, how much a row may lack at most"`
+	Earlier *Report     `json:"earlier,omitempty" doc:"The earlier range: the same rows in the same order"`
+	Mirror  *Report     `json:"mirror,omitempty" doc:"The other direction: the same rows in the same order"`
+	Meta    *Meta       `json:"meta,omitempty"`
+}
+
+// ReportRow is one group.
+type ReportRow struct {
+	Key   map[string]any `json:"key,omitempty" doc:"Value of each dimension; null where the flows lack it"`
+	Label string         `json:"label" doc:"The key for people"`
+	query.Sums
+	Value         float64   `json:"value" doc:"Of the metric"`
+	Share         float64   `json:"share" doc:"Of the total, 0 to 1; 0 where the metric does not add up"`
+	SamplingError float64   `json:"sampling_error" doc:"How far packets and bytes may be off because of sampling (95 %), as a part of them"`
+	Values        []float64 `json:"values,omitempty" doc:"Of the metric in each bucket"`
+	Change        *Change   `json:"change,omitempty" doc:"Since the earlier range"`
+
+	key []query.Value
+}
+
+// Change compares a row with the earlier range.
+type Change struct {
+	Earlier float64 `json:"earlier" doc:"The value then"`
+	By      float64 `json:"by" doc:"The value now less that"`
+	Part    float64 `json:"part" doc:"The same as a part of the earlier value; 0 where that was 0"`
+	New     bool    `json:"new" doc:"There was nothing then"`
+	Gone    bool    `json:"gone" doc:"There is nothing now"`
+}
+
+func (s *Server) report(ctx context.Context, in *reportInput) (*Report, error) {
+	u := understand(in.Range)
+	var standard query.StandardReport
+	if in.Name != "" {
+		var names []string
+		for _, r := range query.StandardReports() {
+			names = append(names, r.Name)
+			if r.Name == in.Name {
+				standard = r
+			}
+		}
+		if standard.Name == "" {
+			u.fault("name", in.Name, unknown("report", in.Name, names))
+		}
+	}
+	if in.By == "" {
+		in.By = strings.Join(standard.By, ",")
+	}
+	if in.Metric == "" {
+		in.Metric = string(standard.Metric)
+	}
+	r := query.Report{Limit: in.Limit, Mirror: in.Mirror}
+	r.By = u.dimensions(in.By)
+	r.Compare = u.span("compare", in.Compare)
+	var err error
+	if r.Metric, err = query.ParseMetric(in.Metric); err != nil {
+		u.fault("metric", in.Metric, unknown("metric", in.Metric, metricNames()))
+	}
+	r.Scope = query.Scope(in.Scope)
+	answer, err := s.askReport(ctx, "report", u, r, in.Step, in.Range)
+	if err != nil {
+		return nil, err
+	}
+	answer.Name = standard.Name
+	return answer, nil
+}
+
+// askReport answers a report of a range that is not aligned yet.
+func (s *Server) askReport(ctx context.Context, kind string, u *understood, r query.Report, step string, asked Range) (*Report, error) {
+	if err := u.problem(); err != nil {
+		return nil, err
+	}
+	r.Step = u.step(step)
+	unit := r.Step
+	if r.Step == 0 && (r.Metric == query.P95 || r.Metric == query.Peak) {
+		unit = 5 * time.Minute
+	}
+	if u.align(unit); step == "auto" || step == "0" {
+		r.Step = u.step(step) // of the range as it is now
+	}
+	if err := u.problem(); err != nil {
+		return nil, err
+	}
+	r.From, r.To, r.Filters, r.Raw = u.from, u.to, u.filters, u.raw
+	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw}
+	shared, how, err := ask(ctx, s, kind, parameters, r.From.Add(-r.Compare), r.To, func(ctx context.Context, files *archive) (*Report, query.Stats, error) {
+		snapshot, err := files.Pin(r.From.Add(-r.Compare), r.To)
+		if err != nil {
+			return nil, query.Stats{}, err
+		}
+		defer snapshot.Close()
+		a, err := s.Engine.Report(ctx, snapshot, r)
+		if err != nil {
+			return nil, query.Stats{}, err
+		}
+		return newReport(a), a.Stats, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	own := *shared
+	how.Command = s.reportCommand(r, asked)
+	own.Meta = &how
+	return &own, nil
+}
+
+// reportCommand is the command line that answers the same.
+func (s *Server) reportCommand(r query.Report, asked Range) string {
+	words := []string{"minamo", "report", "--data", s.DataDir, "-t", commandTime(r.From) + "/" + commandTime(r.To),
+		"--by", strings.Join(names(r.By), ","), "--metric", string(r.Metric), "-n", strconv.Itoa(r.Limit)}
+	if r.Step > 0 {
+		words = append(words, "--step", r.Step.String())
+	}
+	if r.Compare > 0 {
+		words = append(words, "--compare", r.Compare.String())
+	}
+	if r.Mirror {
+		words = append(words, "--mirror")
+	}
+	if r.Scope != "" && r.Scope != query.ScopeAll {
+		words = append(words, "--scope", string(r.Scope))
+	}
+	if r.Raw {
+		words = append(words, "--raw")
+	}
+	if filter := joinedFilter(asked.Filters); filter != "" {
+		words = append(words, filter)
+	}
+	return commandLine(words...)
+}
+
+func newReport(a *query.Answer) *Report {
+	if a == nil {
+		return nil
+	}
+	r := &Report{
+		By: names(a.By), Metric: string(a.Metric), Unit: a.Metric.Unit(), From: a.From.UTC(), To: a.To.UTC(), Step: int(a.Step / time.Second),
+		Times: a.Times, Rows: newRows(a, a.Rows), Groups: a.Rest, Total: newRow(a, &a.Total, "Total"), Left: newRows(a, a.Left),
+		Exact: a.Exact, Missing: a.Missing, Earlier: newReport(a.Earlier), Mirror: newReport(a.Mirror),
+	}
+	if a.Other != nil {
+		other := newRow(a, a.Other, "Other")
+		r.Other = &other
+	}
+	return r
+}
+
+func newRows(a *query.Answer, rows []query.ReportRow) []ReportRow {
+	list := make([]ReportRow, len(rows))
+	for i := range rows {
+		list[i] = newRow(a, &rows[i], "")
+	}
+	return list
+}
+
+// newRow makes a row; one without a key of its own has a label instead.
+func newRow(a *query.Answer, row *query.ReportRow, label string) ReportRow {
+	r := ReportRow{Label: label, Sums: row.Sums, Value: row.Value, Share: row.Share, SamplingError: row.SamplingError, Values: row.Values}
+	if label == "" {
+		r.Key, r.Label, r.key = keyMap(a.KeyMap(row)), row.Label(), row.Key
+	}
+	if c := row.Change; c != nil {
+		r.Change = &Change{c.Earlier, c.By, c.Part, c.New, c.Gone}
+	}
+	return r
+}
+
+func keyMap(values map[string]query.Value) map[string]any {
+	m := make(map[string]any, len(values))
+	for name, v := range values {
+		m[name] = v
+	}
+	return m
+}
+
+func (r *Report) how() *Meta { return r.Meta }
+
+// table has a line for each row and for other; as a series, for each bucket of each.
+func (r *Report) table() *table {
+	rows := slices.Clone(r.Rows)
+	if r.Other != nil {
+		rows = append(rows, *r.Other)
+	}
+	t := &table{name: fileName("report", r.From, r.By)}
+	keys := keyColumns(r.By, rows)
+	if r.Step > 0 {
+		t.columns = append(append([]column{{"time", instant}, {"label", text}}, keys...), column{"value", real})
+		t.rows = func(yield func([]any) error) error {
+			for i, at := range r.Times {
+				for n := range rows {
+					line := append(append([]any{at, rows[n].Label}, keyCells(keys, &rows[n])...), rows[n].Values[i])
+					if err := yield(line); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+		return t
+	}
+	t.columns = append(append([]column{{"label", text}}, keys...),
+		column{"flows", unsigned}, column{"packets", unsigned}, column{"bytes", unsigned}, column{"value", real}, column{"share", real}, column{"sampling_error", real})
+	if r.Earlier != nil {
+		t.columns = append(t.columns, column{"earlier", real})
+	}
+	if r.Mirror != nil {
+		t.columns = append(t.columns, column{"mirror", real})
+	}
+	t.rows = func(yield func([]any) error) error {
+		for i := range rows {
+			row := &rows[i]
+			line := append(append([]any{row.Label}, keyCells(keys, row)...), row.Flows, row.Packets, row.Bytes, row.Value, row.Share, row.SamplingError)
+			for _, other := range []*Report{r.Earlier, r.Mirror} {
+				switch {
+				case other == nil:
+				case i < len(other.Rows):
+					line = append(line, other.Rows[i].Value)
+				case other.Other != nil:
+					line = append(line, other.Other.Value)
+				default:
+					line = append(line, nil)
+				}
+			}
+			if err := yield(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return t
+}
+
+// fileName is that of an answer: what it is of, and when.
+func fileName(kind string, from time.Time, by []string) string {
+	name := "minamo-" + kind
+	for _, b := range by {
+		name += "-" + strings.ReplaceAll(b, "/", "_")
+	}
+	return name + "-" + from.UTC().Format("20060102T1504Z")
+}
+
+// keyColumns are the columns of a key. One is of numbers where all values are.
+func keyColumns(by []string, rows []ReportRow) []column {
+	columns := make([]column, len(by))
+	for i := range by {
+		columns[i] = column{by[i], unsigned}
+		for n := range rows {
+			if rows[n].key == nil {
+				continue
+			}
+			if _, ok := keyCell(rows[n].key[i]).(string); ok {
+				columns[i].kind = text
+			}
+		}
+		if taken := []string{"label", "time", "flows", "packets", "bytes", "value", "share", "earlier", "mirror", "sampling_error"}; slices.Contains(taken, by[i]) {
+			columns[i].name = "key_" + by[i] // such as the distribution of bytes
+		}
+	}
+	return columns
+}
+
+func keyCells(columns []column, row *ReportRow) []any {
+	cells := make([]any, len(columns))
+	for i := range cells {
+		if row.key == nil {
+			continue
+		}
+		cells[i] = keyCell(row.key[i])
+		if n, ok := cells[i].(uint64); ok && columns[i].kind == text {
+			cells[i] = strconv.FormatUint(n, 10)
+		}
+	}
+	return cells
+}
+
+// keyCell is a value as JSON has it: nothing, a number or a text.
+func keyCell(v query.Value) any {
+	data, err := json.Marshal(v)
+	if err != nil || !v.Present {
+		return nil
+	}
+	if n, err := strconv.ParseUint(string(data), 10, 64); err == nil {
+		return n
+	}
+	return v.Text
+}
+
+func names(by []query.Dimension) []string {
+	list := make([]string, len(by))
+	for i, d := range by {
+		list[i] = d.Name
+	}
+	return list
+}
+
+func metricNames() []string {
+	var list []string
+	for _, m := range query.Metrics() {
+		list = append(list, string(m))
+	}
+	return list
+}
+
+// unknown is a fault that names what might have been meant.
+func unknown(what, name string, known []string) error {
+	if near := query.Nearest(name, known); near != "" {
+		return fmt.Errorf("%s %q is unknown; did you mean %q?", what, name, near)
+	}
+	return fmt.Errorf("%s %q is unknown: expected one of %s", what, name, strings.Join(known, ", "))
+}
+
+// Grouping is what rankings and series have beside the range.
 type Grouping struct {
 	By     string `query:"by" default:"protocol" doc:"Dimensions, separated by commas; /api/fields lists them"`
 	Metric string `query:"metric" default:"bytes" enum:"bytes,packets,flows" doc:"What to rank by, and to draw"`
-}
-
-// Meta tells how an answer was come by.
-type Meta struct {
-	Segments     int    `json:"segments" doc:"Files that were read"`
-	Damaged      int    `json:"damaged" doc:"Files that could not be read, and are missing in the answer"`
-	Rows         int64  `json:"rows_scanned" doc:"Flow records in those files"`
-	Milliseconds int64  `json:"milliseconds" doc:"Time it took"`
-	SQL          string `json:"sql" doc:"The query; flows in it is the union of the files"`
-	Command      string `json:"command" doc:"The equal command line"`
-}
-
-// question is a Scope, understood.
-type question struct {
-	query.Request
-	scope Scope
-}
-
-// understand checks what came in; faults name the parameter.
-func understand(scope Scope, by string) (question, error) {
-	q := question{scope: scope}
-	var faults []error
-	fault := func(parameter string, value any, err error) {
-		faults = append(faults, &huma.ErrorDetail{Message: err.Error(), Location: "query." + parameter, Value: value})
-	}
-	var err error
-	if q.From, q.To, err = parseRange(scope.From, scope.To, time.Now()); err != nil {
-		fault("from", scope.From, err)
-	}
-	if q.Filter, err = query.ParseFilter(scope.Filter); err != nil {
-		fault("filter", scope.Filter, err)
-	}
-	if by != "" {
-		if q.By, err = query.ParseDimensions(by); err != nil {
-			fault("by", by, err)
-		}
-	}
-	q.Raw = scope.Raw
-	if faults != nil {
-		return q, huma.Error422UnprocessableEntity(faults[0].(*huma.ErrorDetail).Message, faults...)
-	}
-	return q, nil
-}
-
-// ask pins the segments that the question needs, runs f over them within the
-// time limit, and completes the answer's meta.
-func (s *Server) ask(ctx context.Context, kind string, q question, command string, f func(context.Context, *store.Snapshot) (query.Stats, error)) (Meta, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
-	defer cancel()
-	begin := time.Now()
-	snapshot, err := store.Pin(s.DataDir, q.From, q.To)
-	if err != nil {
-		return Meta{}, s.failed(kind, begin, err)
-	}
-	defer snapshot.Close()
-	stats, err := f(ctx, snapshot)
-	if err != nil {
-		return Meta{}, s.failed(kind, begin, err)
-	}
-	s.queries.WithLabelValues(kind, "ok").Observe(time.Since(begin).Seconds())
-	return Meta{
-		Segments:     len(snapshot.Paths()),
-		Damaged:      snapshot.Damaged(),
-		Rows:         snapshot.Rows(),
-		Milliseconds: time.Since(begin).Milliseconds(),
-		SQL:          stats.SQL,
-		Command:      command + q.arguments(),
-	}, nil
-}
-
-// failed counts and logs a question that was not answered, and says it to who asked.
-func (s *Server) failed(kind string, begin time.Time, err error) error {
-	outcome, problem := "error", huma.Error500InternalServerError("the question could not be answered: "+err.Error())
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		outcome, problem = "timeout", huma.Error503ServiceUnavailable(fmt.Sprintf("the question took longer than %v and was ended: ask for a shorter time, or raise query.timeout", s.Timeout))
-	case errors.Is(err, context.Canceled):
-		outcome, problem = "canceled", huma.Error503ServiceUnavailable("the question was ended: the server stops, or the asker went away")
-	default:
-		s.Log.Error("question failed", "kind", kind, "error", err)
-	}
-	s.queries.WithLabelValues(kind, outcome).Observe(time.Since(begin).Seconds())
-	return problem
-}
-
-// arguments are the command-line form of the scope.
-func (q question) arguments() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, " -t %s/%s", commandTime(q.From), commandTime(q.To))
-	if q.Raw {
-		b.WriteString(" --raw")
-	}
-	if q.scope.Filter != "" {
-		b.WriteString(" " + shellQuote(q.scope.Filter))
-	}
-	return b.String()
-}
-
-// commandTime is a moment as `minamo flows -t` reads it.
-func commandTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-// shellQuote makes text one word of a command line.
-func shellQuote(text string) string {
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-:,", r)
-	}) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	Scope  string `query:"scope" enum:"all,ingress,egress,once" default:"all" doc:"As of /api/report"`
 }
 
 type topInput struct {
-	Scope
+	Range
+	Form
 	Grouping
 	Limit int `query:"limit" default:"10" minimum:"1" maximum:"10000" doc:"Rows at most"`
 }
 
-type topOutput struct{ Body Top }
-
-// Top is a ranking.
+// Top is a ranking: a report in fewer words.
 type Top struct {
 	By     []string   `json:"by"`
 	Metric string     `json:"metric"`
-	From   time.Time  `json:"from"`
+	From   time.Time  `json:"from" doc:"As it was used: ranges are widened to whole minutes or hours"`
 	To     time.Time  `json:"to"`
 	Rows   []TopRow   `json:"rows"`
 	Other  Other      `json:"other" doc:"What the limit left out"`
 	Total  query.Sums `json:"total" doc:"Every flow once; less than the sum of the rows where a dimension credits both sides of a flow"`
-	Meta   Meta       `json:"meta"`
+	Meta   *Meta      `json:"meta"`
+
+	report *Report
 }
 
 // TopRow is one group.
@@ -173,66 +392,53 @@ type Other struct {
 	query.Sums
 }
 
-func (s *Server) top(ctx context.Context, in *topInput) (*topOutput, error) {
-	q, err := understand(in.Scope, in.By)
+func (s *Server) top(ctx context.Context, in *topInput) (*Top, error) {
+	u := understand(in.Range)
+	r := query.Report{By: u.dimensions(in.By), Metric: query.Metric(in.Metric), Limit: in.Limit, Scope: query.Scope(in.Scope)}
+	report, err := s.askReport(ctx, "top", u, r, "", in.Range)
 	if err != nil {
 		return nil, err
 	}
-	q.Order, q.Limit = query.Order(in.Metric), in.Limit
-	out := &topOutput{Top{By: names(q.By), Metric: in.Metric, From: q.From.UTC(), To: q.To.UTC(), Rows: []TopRow{}}}
-	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", shellQuote(s.DataDir), strings.Join(names(q.By), ","), in.Metric, in.Limit)
-	out.Body.Meta, err = s.ask(ctx, "top", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
-		table, err := s.Engine.Top(ctx, snapshot, q.Request)
-		if err != nil {
-			return query.Stats{}, err
-		}
-		for i := range table.Rows {
-			row := &table.Rows[i]
-			out.Body.Rows = append(out.Body.Rows, TopRow{key(table.KeyMap(row)), row.Label(), row.Sums})
-		}
-		out.Body.Other, out.Body.Total = Other{table.Rest, table.Other}, table.Total
-		return table.Stats, nil
-	})
-	return out, err
+	t := &Top{By: report.By, Metric: in.Metric, From: report.From, To: report.To, Rows: []TopRow{}, Total: report.Total.Sums, Meta: report.Meta, report: report}
+	for i := range report.Rows {
+		t.Rows = append(t.Rows, TopRow{report.Rows[i].Key, report.Rows[i].Label, report.Rows[i].Sums})
+	}
+	if report.Other != nil {
+		t.Other = Other{report.Groups, report.Other.Sums}
+	}
+	return t, nil
 }
 
-func key(values map[string]query.Value) map[string]any {
-	m := make(map[string]any, len(values))
-	for name, v := range values {
-		m[name] = v
-	}
-	return m
-}
+func (t *Top) how() *Meta { return t.Meta }
 
-func names(by []query.Dimension) []string {
-	list := make([]string, len(by))
-	for i, d := range by {
-		list[i] = d.Name
-	}
-	return list
+func (t *Top) table() *table {
+	table := t.report.table()
+	table.name = fileName("top", t.From, t.By)
+	return table
 }
 
 type seriesInput struct {
-	Scope
+	Range
+	Form
 	Grouping
-	Limit int `query:"limit" default:"8" minimum:"1" maximum:"100" doc:"Series at most; the rest is Other"`
-	Step  int `query:"step" default:"0" minimum:"0" maximum:"2678400" doc:"Seconds a point; 0 lets the server choose"`
+	Limit int    `query:"limit" default:"8" minimum:"1" maximum:"100" doc:"Series at most; the rest is other"`
+	Step  string `query:"step" default:"auto" doc:"Length of a bucket: seconds, a span such as 5m, or auto"`
 }
 
-type seriesOutput struct{ Body Series }
-
-// Series is how something went over time.
+// Series is how something went over time: a report in fewer words.
 type Series struct {
 	By     []string    `json:"by"`
 	Metric string      `json:"metric"`
 	Unit   string      `json:"unit" doc:"Of the values"`
-	From   time.Time   `json:"from"`
+	From   time.Time   `json:"from" doc:"As it was used: ranges are widened to whole minutes, hours or steps"`
 	To     time.Time   `json:"to"`
 	Step   int         `json:"step_seconds"`
 	Times  []time.Time `json:"times" doc:"Start of each bucket"`
 	Series []Line      `json:"series"`
 	Other  *Line       `json:"other" doc:"Everything that the limit left out; null when it left out nothing"`
-	Meta   Meta        `json:"meta"`
+	Meta   *Meta       `json:"meta"`
+
+	report *Report
 }
 
 // Line is one series of a chart.
@@ -243,188 +449,59 @@ type Line struct {
 	Total  query.Sums     `json:"total" doc:"Within the range"`
 }
 
-// units are the rates that metrics are drawn as, and the factor to them.
-var units = map[string]struct {
-	name   string
-	factor float64
-}{
-	"bytes":   {"bit/s", 8},
-	"packets": {"packets/s", 1},
-	"flows":   {"flows/s", 1},
-}
+// rates are what is drawn of a count.
+var rates = map[string]query.Metric{"bytes": query.BPS, "packets": query.PPS, "flows": query.FPS}
 
-const (
-	buckets    = 200  // about how many the server chooses
-	maxBuckets = 5000 // a series may have
-
-	maxSpan = 200 * 365 * 24 * time.Hour // of a series; a time.Duration holds 292 years
-)
-
-// steps are the lengths of a bucket that people can read off an axis.
-var steps = []time.Duration{
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
-	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
-	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
-}
-
-// chooseStep picks the shortest of them that needs few enough buckets.
-func chooseStep(span time.Duration) time.Duration {
-	const most = buckets * 3 / 2
-	for _, step := range steps {
-		if span <= step*most {
-			return step
-		}
-	}
-	const day = 24 * time.Hour
-	return (span + day*most - 1) / (day * most) * day
-}
-
-func (s *Server) series(ctx context.Context, in *seriesInput) (*seriesOutput, error) {
-	q, err := understand(in.Scope, in.By)
+func (s *Server) series(ctx context.Context, in *seriesInput) (*Series, error) {
+	u := understand(in.Range)
+	r := query.Report{By: u.dimensions(in.By), Metric: rates[in.Metric], Limit: in.Limit, Scope: query.Scope(in.Scope)}
+	report, err := s.askReport(ctx, "series", u, r, in.Step, in.Range)
 	if err != nil {
 		return nil, err
 	}
-	if q.To.Sub(q.From) > maxSpan {
-		return nil, huma.Error422UnprocessableEntity("from: a series spans 200 years at most: choose a later start or an earlier end")
+	series := &Series{
+		By: report.By, Metric: in.Metric, Unit: report.Unit, From: report.From, To: report.To, Step: report.Step,
+		Times: report.Times, Series: []Line{}, Meta: report.Meta, report: report,
 	}
-	q.Order, q.Limit, q.Step = query.Order(in.Metric), in.Limit, time.Duration(in.Step)*time.Second
-	if q.Step == 0 {
-		q.Step = chooseStep(q.To.Sub(q.From))
+	for i := range report.Rows {
+		series.Series = append(series.Series, newLine(&report.Rows[i]))
 	}
-	// Buckets begin at whole steps, so that a chart that moves on keeps its shape.
-	q.From, q.To = q.From.Truncate(q.Step), q.To.Add(q.Step-1).Truncate(q.Step)
-	if n := q.To.Sub(q.From) / q.Step; n > maxBuckets {
-		return nil, huma.Error422UnprocessableEntity(fmt.Sprintf("step: %d points are too many, expected at most %d: choose a longer step or a shorter time", n, maxBuckets))
+	if report.Other != nil {
+		other := newLine(report.Other)
+		series.Other = &other
 	}
-	unit := units[in.Metric]
-	out := &seriesOutput{Series{
-		By: names(q.By), Metric: in.Metric, Unit: unit.name, From: q.From.UTC(), To: q.To.UTC(),
-		Step: int(q.Step / time.Second), Series: []Line{},
-	}}
-	command := fmt.Sprintf("minamo flows --data %s -A %s -O %s -n %d", shellQuote(s.DataDir), strings.Join(names(q.By), ","), in.Metric, in.Limit)
-	out.Body.Meta, err = s.ask(ctx, "series", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
-		table, err := s.Engine.Series(ctx, snapshot, q.Request)
-		if err != nil {
-			return query.Stats{}, err
-		}
-		line := func(from *query.Series) Line {
-			values := map[string][]uint64{"bytes": from.Bytes, "packets": from.Packets, "flows": from.Flows}[in.Metric]
-			l := Line{Label: from.Label(), Values: table.Rates(values), Total: from.Total}
-			for i := range l.Values {
-				l.Values[i] *= unit.factor
-			}
-			return l
-		}
-		out.Body.Times = table.Times
-		for i := range table.Series {
-			l := line(&table.Series[i])
-			l.Key = key(table.KeyMap(&table.Series[i]))
-			out.Body.Series = append(out.Body.Series, l)
-		}
-		if table.Other != nil {
-			other := line(table.Other)
-			other.Label = "Other"
-			out.Body.Other = &other
-		}
-		return table.Stats, nil
-	})
-	return out, err
+	return series, nil
 }
 
-type flowsInput struct {
-	Scope
-	Limit int `query:"limit" default:"100" minimum:"1" maximum:"10000" doc:"Flows at most"`
+func newLine(r *ReportRow) Line { return Line{r.Key, r.Label, r.Values, r.Sums} }
+
+func (s *Series) how() *Meta { return s.Meta }
+
+func (s *Series) table() *table {
+	table := s.report.table()
+	table.name = fileName("series", s.From, s.By)
+	return table
 }
 
-type flowsOutput struct {
+type reportsOutput struct {
 	Body struct {
-		Rows []json.RawMessage `json:"rows" doc:"Columns of each flow, as in docs/columns.md; the newest first"`
-		Meta Meta              `json:"meta"`
+		Reports []StandardReport `json:"reports"`
 	}
 }
 
-func (s *Server) flows(ctx context.Context, in *flowsInput) (*flowsOutput, error) {
-	q, err := understand(in.Scope, "")
-	if err != nil {
-		return nil, err
-	}
-	q.Order, q.Limit = query.ByNewest, in.Limit
-	out := &flowsOutput{}
-	out.Body.Rows = []json.RawMessage{}
-	command := fmt.Sprintf("minamo flows --data %s -O newest -c %d -o json", shellQuote(s.DataDir), in.Limit)
-	out.Body.Meta, err = s.ask(ctx, "flows", q, command, func(ctx context.Context, snapshot *store.Snapshot) (query.Stats, error) {
-		return s.Engine.Flows(ctx, snapshot, q.Request, func(b *flow.Batch) error {
-			for i := range b.Len() {
-				out.Body.Rows = append(out.Body.Rows, b.AppendJSON(nil, i))
-			}
-			return nil
-		})
-	})
-	return out, err
+// StandardReport is a report that has a name.
+type StandardReport struct {
+	Name   string   `json:"name"`
+	Title  string   `json:"title"`
+	By     []string `json:"by"`
+	Metric string   `json:"metric" doc:"Unless another is asked for"`
+	Doc    string   `json:"doc" doc:"How to read it"`
 }
 
-type fieldsOutput struct {
-	Body struct {
-		Columns    []FieldInfo     `json:"columns"`
-		Dimensions []DimensionInfo `json:"dimensions" doc:"What flows can be grouped by; addresses also by prefix, such as src_addr/24"`
-	}
-}
-
-// FieldInfo is a column of a flow record.
-type FieldInfo struct {
-	Name     string            `json:"name"`
-	Kind     string            `json:"kind"`
-	Unit     string            `json:"unit,omitempty"`
-	Required bool              `json:"required" doc:"Every flow has it"`
-	Element  string            `json:"element,omitempty" doc:"IPFIX elements it comes from"`
-	Doc      string            `json:"doc"`
-	Names    map[string]string `json:"names,omitempty" doc:"Names of its codes"`
-}
-
-// DimensionInfo is something to group by.
-type DimensionInfo struct {
-	Name string `json:"name"`
-	Doc  string `json:"doc"`
-}
-
-func (s *Server) fields(context.Context, *struct{}) (*fieldsOutput, error) {
-	out := &fieldsOutput{}
-	for _, f := range flow.Schema {
-		info := FieldInfo{Name: f.Name, Kind: f.Kind.String(), Unit: f.Unit, Required: f.Required, Element: f.Element, Doc: f.Doc}
-		for code, name := range f.Names {
-			if info.Names == nil {
-				info.Names = map[string]string{}
-			}
-			info.Names[strconv.FormatUint(code, 10)] = name
-		}
-		out.Body.Columns = append(out.Body.Columns, info)
-	}
-	for _, d := range query.Dimensions() {
-		out.Body.Dimensions = append(out.Body.Dimensions, DimensionInfo{d.Name, d.Doc})
+func (s *Server) reports(context.Context, *struct{}) (*reportsOutput, error) {
+	out := &reportsOutput{}
+	for _, r := range query.StandardReports() {
+		out.Body.Reports = append(out.Body.Reports, StandardReport{r.Name, r.Title, r.By, string(r.Metric), r.Doc})
 	}
 	return out, nil
-}
-
-type filterInput struct {
-	Filter string `query:"filter" doc:"The filter to check"`
-}
-
-type filterOutput struct{ Body FilterCheck }
-
-// FilterCheck says whether a filter is right, or what is wrong where.
-type FilterCheck struct {
-	OK       bool   `json:"ok"`
-	Column   int    `json:"column,omitempty" doc:"Of the wrong word, from 1"`
-	Word     string `json:"word,omitempty" doc:"The wrong word; empty at the end of the filter"`
-	Expected string `json:"expected,omitempty" doc:"What should stand there"`
-	Message  string `json:"message,omitempty" doc:"All of it in a sentence"`
-}
-
-func (s *Server) filter(_ context.Context, in *filterInput) (*filterOutput, error) {
-	_, err := query.ParseFilter(in.Filter)
-	var wrong *query.FilterError
-	if !errors.As(err, &wrong) {
-		return &filterOutput{FilterCheck{OK: true}}, nil
-	}
-	return &filterOutput{FilterCheck{Column: wrong.Column, Word: wrong.Word, Expected: wrong.Expected, Message: wrong.Error()}}, nil
 }

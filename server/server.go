@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,6 +36,10 @@ type Config struct {
 	Version string        // shown in the status
 	DataDir string        // whose segments are asked
 	Timeout time.Duration // of a question
+
+	Concurrency int   // questions that run at once; default 4
+	Waiting     int   // questions that wait; more are refused
+	Cache       int64 // bytes of answers that are kept; 0 keeps none
 }
 
 // Deps are the pieces a Server shows.
@@ -53,21 +58,26 @@ type Server struct {
 	Deps
 	started time.Time
 	handler http.Handler
-	queries *prometheus.HistogramVec
+
+	queue     *queue
+	questions questions
+	answers   *answers
+	calls     sync.WaitGroup // answers under way
+	queries   *prometheus.HistogramVec
 }
 
 // New builds a server.
 func New(cfg Config, deps Deps) *Server {
 	s := &Server{Config: cfg, Deps: deps, started: time.Now()}
-	s.queries = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "minamo_query_seconds",
-		Help:    "Time that questions took, by kind and outcome.",
-		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
-	}, []string{"kind", "outcome"})
-	deps.Metrics.MustRegister(s.queries)
+	if s.Concurrency <= 0 {
+		s.Concurrency = 4
+	}
+	s.queue, s.answers = newQueue(s.Concurrency, s.Waiting), newAnswers(s.Cache)
+	s.registerMetrics(deps.Metrics)
 
 	mux := http.NewServeMux()
 	api := humago.New(mux, apiConfig(cfg.Version))
+	api.UseMiddleware(refuseUnknown(api))
 	s.register(api)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", s.health)
@@ -75,7 +85,7 @@ func New(cfg Config, deps Deps) *Server {
 		problem(w, http.StatusNotFound, "there is no "+r.URL.Path+"; the API is described at /api/openapi.json")
 	})
 	mux.Handle("/", console(deps.Console))
-	s.handler = guard(mux)
+	s.handler = guard(withAsker(mux))
 	return s
 }
 
@@ -114,6 +124,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("console: %w", err)
 	}
 	<-stopped
+	s.calls.Wait() // interrupted, for nobody waits for them any more
 	return nil
 }
 

@@ -73,7 +73,7 @@ func site(t *testing.T) (*httptest.Server, time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Version: "test", DataDir: dir, Timeout: time.Minute}, Deps{
+	s := New(Config{Version: "test", DataDir: dir, Timeout: time.Minute, Cache: 1 << 20, Waiting: 64}, Deps{
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
 		Console: fstest.MapFS{"index.html": {Data: []byte("<title>console</title>")}, "assets/a.js": {Data: []byte("1")}},
@@ -81,6 +81,7 @@ func site(t *testing.T) (*httptest.Server, time.Time) {
 	web := httptest.NewServer(s.handler)
 	t.Cleanup(func() {
 		web.Close()
+		s.calls.Wait()
 		engine.Close()
 		kept.Close()
 	})
@@ -104,7 +105,7 @@ func fetch(t *testing.T, web *httptest.Server, path string, status int, v any) s
 	}
 	if v != nil {
 		if err := json.Unmarshal(body, v); err != nil {
-			t.Fatalf("%s: %v in %s", path, err, body)
+			t.Fatalf("%s: %v in %.1000s", path, err, body)
 		}
 	}
 	return string(body)
@@ -120,7 +121,7 @@ func TestTop(t *testing.T) {
 	if top.Other.Groups != 1 || top.Other.Bytes != 5000 || top.Total.Bytes != 15210 || top.Total.Packets != 24 || top.Total.Flows != 3 {
 		t.Errorf("other %+v, total %+v", top.Other, top.Total)
 	}
-	if top.Meta.Segments != 1 || top.Meta.Rows != 3 || !strings.Contains(top.Meta.Command, "minamo flows --data") {
+	if top.Meta.Segments != 1 || top.Meta.Rows != 3 || !strings.Contains(top.Meta.Command, "minamo report --data") {
 		t.Errorf("meta %+v", top.Meta)
 	}
 	fetch(t, web, "/api/top?by=proto,dstport&metric=packets&from=-1h&raw=true&filter="+url.QueryEscape("proto tcp"), 200, &top)

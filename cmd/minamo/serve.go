@@ -141,10 +141,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	defer kept.Close()
 
-	engine, err := query.Open(query.Config{
-		MemoryLimit: int64(cfg.Query.Memory),
-		Threads:     cfg.Query.Threads,
-		TempDir:     filepath.Join(cfg.Data, "tmp"),
+	var engine *query.Engine
+	query.Background(func() { // below what receives and stores
+		engine, err = query.Open(query.Config{
+			MemoryLimit: int64(cfg.Query.Memory),
+			Threads:     cfg.Query.Threads,
+			TempDir:     filepath.Join(cfg.Data, "tmp"),
+		})
 	})
 	if err != nil {
 		return err
@@ -176,6 +179,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Version: version,
 		DataDir: cfg.Data,
 		Timeout: time.Duration(cfg.Query.Timeout),
+
+		Concurrency: cfg.Query.Concurrency,
+		Waiting:     cfg.Query.Waiting,
+		Cache:       int64(cfg.Query.Cache),
 	}, server.Deps{
 		Collector: collector,
 		Store:     kept,
