@@ -62,6 +62,7 @@ type phrase struct {
 
 // SQL values that are computed from columns.
 const (
+	flowsSQL    = `coalesce("aggregated_flows", 1)`
 	durationSQL = `greatest(epoch_ms("end") - epoch_ms("start"), 0)`
 	// Rates and means are whole numbers, rounded down, and zero where there is
 	// nothing to divide by: as nfdump computes them.
@@ -174,6 +175,7 @@ var primitives = []primitive{
 	{[]subject{
 		{"packets|in packets", columns(flow.Packets)},
 	}, number(1<<64 - 1), "Packets of the flow; multiplied by the sampling rate where the query shows them so."},
+	{[]subject{{"flows|flow", []string{flowsSQL}}}, number(1<<64 - 1), "Flows that the record stands for: 1, unless the device summed up more; of groups, their flows."},
 	{[]subject{{"duration", []string{durationSQL}}}, number(1<<63 - 1), "Time from the first packet to the last, in milliseconds."},
 	{[]subject{{"bpp", []string{bppSQL}}}, number(1<<64 - 1), "Bytes per packet."},
 	{[]subject{{"pps", []string{ppsSQL}}}, number(1<<64 - 1), "Packets per second, 0 for a flow without duration."},

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -78,6 +79,17 @@ func (t *Table) AppendTo(b *flow.Batch, from, to int) {
 func isSum(c flow.Column) bool {
 	return c == flow.Start || c == flow.End || c == flow.Packets || c == flow.Bytes
 }
+
+// ErrRequest is what a request is refused for that contradicts itself.
+var ErrRequest = errors.New("request")
+
+// requestError is a mistake in a request.
+type requestError string
+
+func (e requestError) Error() string        { return string(e) }
+func (e requestError) Is(target error) bool { return target == ErrRequest }
+
+func refuse(format string, a ...any) error { return requestError(fmt.Sprintf(format, a...)) }
 
 // Top groups the flows of a request and returns the groups that come first by
 // its Order, with exact sums for them, for the rest, and for all.
@@ -251,7 +263,7 @@ func groups(r Request, keys []string, extra []flow.Column) ([]string, error) {
 	if r.Fold == FoldByPort {
 		src := slices.IndexFunc(r.By, func(d Dimension) bool { return d.Name == flow.SrcPort.String() })
 		if src < 0 {
-			return nil, fmt.Errorf("no ports to tell clients from servers by: group by src_port and dst_port too")
+			return nil, refuse("no ports to tell clients from servers by: group by src_port and dst_port too")
 		}
 		dst := twins[src]
 		turn = fmt.Sprintf("CASE WHEN %[1]s < 1024 AND %[2]s >= 1024 THEN false WHEN %[2]s < 1024 AND %[1]s >= 1024 THEN true ELSE outFirst END", keys[dst], keys[src])
@@ -280,15 +292,15 @@ func twins(by []Dimension) ([]int, error) {
 		name := otherSide(d.Name)
 		twins[i] = slices.IndexFunc(by, func(o Dimension) bool { return o.Name == name })
 		if d.bothSides() {
-			return nil, fmt.Errorf("%s has no direction that could be folded", d.Name)
+			return nil, refuse("%s has no direction that could be folded", d.Name)
 		}
 		if twins[i] < 0 {
-			return nil, fmt.Errorf("folding both directions needs both sides: with %s group by %s too", d.Name, name)
+			return nil, refuse("folding both directions needs both sides: with %s group by %s too", d.Name, name)
 		}
 		sides = sides || twins[i] != i
 	}
 	if !sides {
-		return nil, fmt.Errorf("folding both directions needs something of both sides to group by, such as src_addr and dst_addr")
+		return nil, refuse("folding both directions needs something of both sides to group by, such as src_addr and dst_addr")
 	}
 	return twins, nil
 }
@@ -348,7 +360,7 @@ func having(r Request) (string, error) {
 		return sql
 	})
 	if missing != "" {
-		return "", fmt.Errorf("the groups have no %s, but %s, and flows, packets, bytes, start, end, duration, bps, pps and bpp", missing, strings.Join(names, ", "))
+		return "", refuse("the groups have no %s to filter by: they have %s, flows, packets, bytes, start, end, duration, bps, pps and bpp", missing, strings.Join(names, ", "))
 	}
 	return condition, nil
 }

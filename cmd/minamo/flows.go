@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -23,7 +24,20 @@ Lists, aggregates and ranks stored flows, in nfdump's manner. It reads the data
 directory itself, whether a server runs on it or not. Without -s and -A it
 lists the flows that match FILTER, in the order of storage.
 
+What
   --data DIR        the data directory that minamo serve writes (default ./data)
+  -t WINDOW         flows whose time overlaps the window:
+                      2026/11/22.10:00:00-2026/11/22.11:00:00   (parts may be left out)
+                      2026-11-22T10:00:00Z/2026-11-22T11:00:00Z
+                      -15m, -1h, -2d     until now
+                      -3h/-2h            between two times before now
+                      +600, -600         the first or last 600 seconds of all flows
+  -c N              only the first N flows that match
+  -f FILE           read the filter from a file, if there is none in the arguments
+  --raw             packets and bytes as exported. Otherwise all output, and
+                    the filter too, has them multiplied by the sampling rate.
+
+Rank, aggregate
   -s ELEM[:p][/ORDER…]
                     rank by an element: srcip, dstip, ip, srcport, dstport,
                     port, proto, srcas, dstas, as, inif, outif, if, router,
@@ -33,25 +47,28 @@ lists the flows that match FILTER, in the order of storage.
                     too. May be repeated.
   -A ELEM,ELEM…     aggregate by these elements
   -a                aggregate by protocol, addresses and ports
-  -O ORDER          order: flows, packets, bytes, pps, bps, bpp, duration,
-                    tstart, tend, newest (default: flows for -s, bytes for -A,
-                    the order of storage for single flows)
+  -b                the same, both directions of a connection in one row;
+                    with -A, by those elements
+  -B                the same, with the well-known port on the right
+  -P FILTER         of what -s or -A make, only the rows that match:
+                    'bytes > 1g and flows > 100'
+  -O ORDER          order: flows, packets, bytes, pps, bps, bpp (with i or o
+                    before them for one direction of -b), duration, tstart,
+                    tend, newest; :a behind it turns it round, :d is descending
+                    (default: flows for -s, bytes for -A, the order of storage
+                    for single flows)
   -n N              rows at most; 0 is all (default: 10 for -s, else all)
-  -c N              single flows at most
-  -t WINDOW         flows whose time overlaps the window:
-                      2026/11/22.10:00:00-2026/11/22.11:00:00   (parts may be left out)
-                      2026-11-22T10:00:00Z/2026-11-22T11:00:00Z
-                      -15m, -1h, -2d     until now
-                      -3h/-2h            between two times before now
-                      +600, -600         the first or last 600 seconds of all flows
-  -o FORMAT         line (default), long, csv or json
-  --raw             packets and bytes as exported. Otherwise all output, and
-                    the filter too, has them multiplied by the sampling rate.
-  --utc             times of line and long in UTC, and of -t where it names no
-                    zone; otherwise both are local. csv and json are always UTC.
-  -N                plain numbers, not 1.5 M
+  -I                only totals, by protocol
+
+Output
+  -o FORMAT         line (default), long, extended, biline, bilong, nsel, nel;
+                    fmt:'%ts %sap -> %dap %byt', of nfdump's tags and any
+                    %column; csv, csv:'%ts,%sa,%byt', json, ndjson, raw, null
+  --utc             times of tables in UTC, and of -t where it names no zone;
+                    otherwise both are local. csv and json are always UTC.
+  -N                plain numbers: not 1.5 M, not TCP, durations in seconds
   -q                no header and no summary
-  -Z                only check the filter
+  -Z, -X            only check the filter; show it as SQL
 
 FILTER is nfdump's: ip, net, port, proto, if, as, flags, bytes, packets and many
 more, with and, or, not and parentheses; see docs/filter.md.
@@ -60,6 +77,7 @@ Examples:
   minamo flows -s srcip/bytes -n 20 -t -1h 'proto tcp and dst port 443'
   minamo flows -A srcip/24,dstport -O bytes -n 50 'src net 10.0.0.0/8'
   minamo flows -s app/bytes -s if/packets -t 2026/11/22.10-2026/11/22.11
+  minamo flows -b -O duration -n 20 -P 'bytes > 1g'
   minamo flows -c 100 -o json 'flags S and not flags AFRPU'
 
 Exit status: 0 done, 1 failed, 2 called wrongly (an option, the filter).
@@ -70,17 +88,23 @@ type flowsOptions struct {
 	data       string
 	stats      []statistic // -s
 	aggregate  []query.Dimension
+	fold       query.Fold
 	order      query.Order
 	rows       int // -n, negative when not given
 	count      int // -c
 	window     string
-	format     string
+	format     string  // of machine formats, raw and null; "" for tables and layouts
+	layout     *layout // how records are printed; nil for tables of groups
 	raw        bool
 	utc        bool
 	plain      bool
 	quiet      bool
 	checkOnly  bool
+	showSQL    bool
+	totals     bool // -I
 	filterText string
+	having     *query.Filter
+	warning    string
 }
 
 // statistic is one -s: a ranking, printed once for each order.
@@ -88,6 +112,7 @@ type statistic struct {
 	title  string
 	by     []query.Dimension
 	orders []query.Order
+	layout *layout // of -s record, which prints records
 }
 
 // usageError is a mistake in the arguments.
@@ -95,21 +120,28 @@ type usageError struct{ error }
 
 func flowsCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlowsOptions(args)
-	if errors.Is(err, errHelp) {
-		fmt.Fprint(stdout, flowsUsage)
+	switch {
+	case errors.Is(err, errHelp):
+		io.WriteString(stdout, flowsUsage)
 		return 0
+	case errors.Is(err, errVersion):
+		return versionCommand(ctx, nil, stdout, stderr)
 	}
 	if err == nil {
 		out := bufio.NewWriterSize(stdout, 64<<10)
 		err = errors.Join(runFlows(ctx, o, out, stderr), out.Flush())
 	}
 	var wrong *query.FilterError
+	var placed *placedError
 	var usage usageError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "minamo flows: %v\n%s", wrong, pointAt(o.filterText, wrong))
+		return 2
+	case errors.As(err, &placed):
+		fmt.Fprintf(stderr, "minamo flows: %v\n%s", placed, pointAt(placed.text, &placed.at))
 		return 2
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "minamo flows: %v\nminamo flows --help tells more.\n", err)
@@ -122,9 +154,9 @@ func flowsCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	return 1
 }
 
-// pointAt shows the line of the filter that is wrong, with carets under the word.
-func pointAt(filter string, e *query.FilterError) string {
-	runes := []rune(filter)
+// pointAt shows the line of a text that is wrong, with carets under the word.
+func pointAt(text string, e *query.FilterError) string {
+	runes := []rune(text)
 	at := min(e.Column-1, len(runes))
 	first := at
 	for first > 0 && runes[first-1] != '\n' {
@@ -146,13 +178,33 @@ func pointAt(filter string, e *query.FilterError) string {
 
 var errHelp = errors.New("help wanted")
 
+// The letters of options: those that stand alone, and those with a value.
+const (
+	flagLetters  = "abBqNZX6mIhVT"
+	valueLetters = "sAOncftoP"
+)
+
+// notHere are nfdump's options that have no place here, and what to use.
+var notHere = map[string]string{
+	"-r": "flows are read from the data directory: --data DIR, and -t for the time", "-R": "flows are read from the data directory: --data DIR, and -t for the time",
+	"-M": "flows are read from the data directory: --data DIR; 'router ADDRESS' in the filter is one exporter",
+	"-w": "minamo store export writes flows to files", "-C": "there is no file of options", "-D": "names are not looked up",
+	"-G": "countries are not stored", "-H": "flows are not compared with lists of Tor exits", "-T": "addresses are not tagged",
+	"-i": "files have no ident label", "-J": "files are compressed as they are written", "-z": "files are compressed as they are written",
+	"-y": "files are compressed as they are written", "-j": "files are compressed as they are written",
+	"-l": "write it as a filter: packets > N", "-L": "write it as a filter: bytes > N", "-g": "minamo report gives series",
+	"-E": "-s router ranks the exporters", "-v": "minamo store check verifies files", "-x": "minamo store check verifies files",
+	"-W": "all processors are used", "-K": "addresses are not made anonymous",
+}
+
 // parseFlowsOptions reads the arguments. Options can stand before and after
 // the filter, whose words are all that is left. What they name can be a column
 // of the operator's own, which the data directory knows.
 func parseFlowsOptions(args []string) (flowsOptions, error) {
-	o := flowsOptions{data: "./data", rows: -1, format: "line"}
+	o := flowsOptions{data: "./data", rows: -1}
 	var words, elements []string
-	var aggregate string
+	var aggregate, format, having, file, order string
+	connections := false // -a
 	fail := func(format string, a ...any) (flowsOptions, error) {
 		return o, usageError{fmt.Errorf(format, a...)}
 	}
@@ -168,13 +220,17 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 			continue
 		}
 		name, value, hasValue := strings.Cut(arg, "=")
-		if !strings.HasPrefix(arg, "--") {
-			name, value, hasValue = arg, "", false
-			// -n20 as well as -n 20; long names with one dash as well as with two.
-			if len(arg) > 2 && strings.Contains("sAOnctoh", arg[1:2]) && !slices.Contains(longFlags, "-"+arg) {
+		if !strings.HasPrefix(arg, "--") && len(arg) > 2 {
+			// -n20 as well as -n 20, -qN as well as -q -N; long names with one
+			// dash as well as with two.
+			switch letter := arg[1:2]; {
+			case slices.Contains(longFlags, "-"+name):
+				name = "-" + name
+			case strings.Contains(valueLetters, letter) || notHere["-"+letter] != "":
 				name, value, hasValue = arg[:2], arg[2:], true
-			} else if len(arg) > 2 {
-				name, value, hasValue = strings.Cut("-"+arg, "=")
+			case strings.Contains(flagLetters, letter):
+				name, hasValue = arg[:2], false
+				args = append([]string{"-" + arg[2:]}, args...)
 			}
 		}
 		need := func() error {
@@ -201,6 +257,8 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 		switch name {
 		case "-h", "--help":
 			return o, errHelp
+		case "-V":
+			return o, errVersion
 		case "--data":
 			err = need()
 			o.data = value
@@ -211,15 +269,19 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 			err = need()
 			aggregate = value
 		case "-a":
-			if aggregate == "" {
-				aggregate = fiveTuple
-			}
+			connections = true
+		case "-b":
+			o.fold = max(o.fold, query.FoldByStart)
+		case "-B":
+			o.fold = query.FoldByPort
+		case "-P":
+			err = need()
+			having = value
 		case "-O":
-			if err = need(); err == nil {
-				if o.order, err = query.ParseOrder(value); err != nil {
-					err = usageError{fmt.Errorf("-O: %w", err)}
-				}
-			}
+			err = need()
+			order = value
+		case "-m":
+			order = string(query.ByStart)
 		case "-n":
 			o.rows, err = number()
 		case "-c":
@@ -227,9 +289,12 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 		case "-t":
 			err = need()
 			o.window = value
+		case "-f":
+			err = need()
+			file = value
 		case "-o":
 			err = need()
-			o.format = value
+			format = value
 		case "--raw":
 			o.raw = true
 		case "--utc":
@@ -238,9 +303,17 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 			o.plain = true
 		case "-q":
 			o.quiet = true
+		case "-I":
+			o.totals = true
 		case "-Z":
 			o.checkOnly = true
+		case "-X":
+			o.showSQL = true
+		case "-6": // addresses are never shortened
 		default:
+			if reason := notHere[name]; reason != "" {
+				return fail("%s is not here: %s", name, reason)
+			}
 			return fail("there is no option %s", arg)
 		}
 		if err != nil {
@@ -248,23 +321,47 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 		}
 	}
 	o.filterText = strings.Join(words, " ")
+	if o.filterText == "" && file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return o, fmt.Errorf("-f: %w", err)
+		}
+		o.filterText = string(text)
+	}
 	if err := store.DefineColumns(o.data); err != nil {
 		return o, err
 	}
-
-	if !slices.Contains([]string{"line", "long", "csv", "json"}, o.format) {
-		return fail("-o %s: expected line, long, csv or json", o.format)
-	}
-	if aggregate != "" {
+	if order != "" {
 		var err error
-		if o.aggregate, err = query.ParseDimensions(aggregate); err != nil {
-			return fail("-A: %w", err)
+		if o.order, err = query.ParseOrder(order); err != nil {
+			return fail("-O: %w", err)
 		}
 	}
+
+	// What to group by.
+	custom := aggregate != ""
+	switch {
+	case custom:
+		var err error
+		if o.aggregate, err = query.ParseDimensions(bothFamilies(aggregate)); err != nil {
+			return fail("-A: %w", err)
+		}
+	case connections || o.fold != query.NoFold:
+		o.aggregate = connectionKey(o.fold)
+	}
+	tables := 0
 	for _, e := range elements {
 		s, err := parseStatistic(e, o.aggregate)
 		if err != nil {
 			return fail("-s %s: %w", e, err)
+		}
+		if s.title != recordTitle {
+			switch {
+			case o.fold != query.NoFold:
+				return fail("-s %s: -b and -B fold records: -s record, or -A without -s", e)
+			case custom:
+				o.warning = fmt.Sprintf("-A is not used: -s %s ranks by that alone; -s record ranks by what -A names", e)
+			}
 		}
 		if len(s.orders) == 0 {
 			s.orders = []query.Order{o.order}
@@ -272,16 +369,59 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 				s.orders[0] = query.ByFlows
 			}
 		}
+		tables += len(s.orders)
 		o.stats = append(o.stats, s)
 	}
-	tables := 0
-	for _, s := range o.stats {
-		tables += len(s.orders)
+
+	// How to print it.
+	var err error
+	switch kind, _, _ := strings.Cut(format, ":"); {
+	case format == "json-log":
+		o.format = "ndjson"
+	case slices.Contains([]string{"json", "ndjson", "csv", "raw", "null"}, format):
+		o.format = format
+	case formats[format] != "":
+		o.layout, err = parseLayout("fmt:%"+format, nil)
+	case kind == "fmt" || kind == "csv":
+		by := o.aggregate
+		for _, s := range o.stats {
+			if s.title != recordTitle {
+				return fail("-o %s: prints records: -s record, or -A without -s", format)
+			}
+			by = s.by
+		}
+		o.layout, err = parseLayout(format, by)
+	case format == "pipe":
+		return fail("-o pipe is not here: use csv or json")
+	case format != "":
+		return fail("-o %s: expected line, long, extended, biline, bilong, nsel, nel, fmt:…, csv, csv:…, json, ndjson, raw or null%s", format, meant(format))
 	}
-	if tables > 1 && (o.format == "json" || o.format == "csv") {
-		return fail("-o %s holds one table: name one -s with one order", o.format)
+	if err != nil {
+		return o, err
 	}
-	if o.format == "json" || o.format == "csv" {
+	// Connections are printed as flows are, other groups as a table.
+	connection := o.layout
+	if !custom && connection == nil {
+		name := "line"
+		if o.fold != query.NoFold {
+			name = "biline"
+		}
+		if connection, err = parseLayout("fmt:%"+name, nil); err != nil {
+			return o, err
+		}
+	}
+	for i, s := range o.stats {
+		if s.title == recordTitle {
+			o.stats[i].layout = connection
+		}
+	}
+	if len(o.stats) == 0 {
+		o.layout = connection
+	}
+	if machine := o.format == "json" || o.format == "csv" || o.format == "ndjson"; machine {
+		if tables > 1 {
+			return fail("-o %s holds one table: name one -s with one order", o.format)
+		}
 		by := slices.Clone(o.aggregate)
 		for _, s := range o.stats {
 			by = append(by, s.by...)
@@ -292,16 +432,85 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 			}
 		}
 	}
+
+	if having != "" {
+		if len(o.stats) == 0 && o.aggregate == nil {
+			return fail("-P filters what is aggregated: it needs -s, -A, -a or -b")
+		}
+		filter, err := query.ParseFilter(having)
+		if err != nil {
+			wrong := err.(*query.FilterError)
+			return o, &placedError{having, *wrong, "-P: " + wrong.Error()}
+		}
+		o.having = filter
+	}
+	if o.totals && (len(o.stats) > 0 || o.aggregate != nil) {
+		return fail("-I gives the totals alone: without -s and -A")
+	}
 	return o, nil
 }
 
-var longFlags = []string{"--data", "--raw", "--utc", "--help"}
+var (
+	errVersion = errors.New("version wanted")
+	longFlags  = []string{"--data", "--raw", "--utc", "--help"}
+)
 
-const fiveTuple = "proto,srcip,dstip,srcport,dstport"
+// meant suggests a format.
+func meant(format string) string {
+	names := []string{"csv", "json", "ndjson", "raw", "null"}
+	for name := range formats {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if near := query.Nearest(format, names); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// recordTitle is what a ranking of records is called.
+const recordTitle = "flows"
+
+// connectionKey is what -a groups by; folded, ICMP's messages and their
+// answers belong together.
+func connectionKey(fold query.Fold) []query.Dimension {
+	key := "proto,srcip,dstip,srcport,dstport"
+	if fold == query.NoFold {
+		key += ",icmp_type,icmp_code"
+	}
+	by, err := query.ParseDimensions(key)
+	if err != nil {
+		panic(err)
+	}
+	return by
+}
+
+// bothFamilies makes one element of nfdump's two for an address's prefixes:
+// srcip/24/64 of srcip4/24,srcip6/64.
+func bothFamilies(list string) string {
+	elements := strings.Split(list, ",")
+	for i := 0; i < len(elements); i++ {
+		name, length, ok := strings.Cut(strings.TrimSpace(elements[i]), "4/")
+		if !ok {
+			continue
+		}
+		for j, other := range elements {
+			if length6, ok := strings.CutPrefix(strings.TrimSpace(other), name+"6/"); ok && length6 != "" {
+				elements[i] = name + "/" + length + "/" + length6
+				elements = slices.Delete(elements, j, j+1)
+				break
+			}
+		}
+	}
+	return strings.Join(elements, ",")
+}
 
 // parseStatistic reads ELEM[:p][/ORDER…]. A slash also begins the prefix
 // length of an address, but lengths are numbers and orders are not.
 func parseStatistic(text string, aggregate []query.Dimension) (statistic, error) {
+	if strings.Contains(text, ",") {
+		return statistic{}, fmt.Errorf("one element; to rank by several, write -s record/ORDER and name them with -A")
+	}
 	parts := strings.Split(text, "/")
 	element := parts[0]
 	parts = parts[1:]
@@ -315,7 +524,7 @@ func parseStatistic(text string, aggregate []query.Dimension) (statistic, error)
 		byProtocol = byProtocol || ok
 		parts = parts[1:]
 	}
-	s := statistic{title: "flows"}
+	s := statistic{title: recordTitle}
 	switch {
 	case element != "record":
 		d, err := query.ParseDimension(element)
@@ -326,7 +535,7 @@ func parseStatistic(text string, aggregate []query.Dimension) (statistic, error)
 	case aggregate != nil:
 		s.by = aggregate
 	default:
-		s.by, _ = query.ParseDimensions(fiveTuple)
+		s.by = connectionKey(query.NoFold)
 	}
 	if byProtocol {
 		protocol, _ := query.ParseDimension("proto")
@@ -358,9 +567,16 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 	if err != nil {
 		return usageError{err}
 	}
-	if o.checkOnly {
+	switch {
+	case o.checkOnly:
 		fmt.Fprintln(out, "The filter is right.")
 		return nil
+	case o.showSQL:
+		fmt.Fprintln(out, filter.SQL())
+		return nil
+	}
+	if o.warning != "" {
+		fmt.Fprintf(stderr, "minamo flows: %s\n", o.warning)
 	}
 
 	if info, err := os.Stat(o.data); err != nil {
@@ -381,7 +597,7 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 		return err
 	}
 	defer engine.Close()
-	r := query.Request{From: from, To: to, Filter: filter, Raw: o.raw}
+	r := query.Request{From: from, To: to, Filter: filter, Raw: o.raw, Having: o.having, Fold: o.fold}
 	if relative != 0 {
 		first, last, ok, err := engine.Span(ctx, snapshot)
 		if err != nil {
@@ -395,14 +611,48 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 			r.From = last.Add(relative)
 		}
 	}
-	p := printer{flowsOptions: o, out: out, location: location, begin: time.Now()}
+	p := printer{flowsOptions: o, out: out, location: location, begin: time.Now(), bytes: snapshot.Bytes()}
+	ctx, p.show = watch(ctx, stderr, snapshot.Rows())
+	defer p.show()
 	switch {
+	case o.totals:
+		return p.protocolTotals(ctx, engine, snapshot, r)
 	case len(o.stats) > 0:
 		return p.statistics(ctx, engine, snapshot, r)
 	case o.aggregate != nil:
 		return p.aggregated(ctx, engine, snapshot, r)
 	}
 	return p.flows(ctx, engine, snapshot, r)
+}
+
+// watch shows on a terminal how far the query is, until done is called for the
+// first time: before anything is printed there.
+func watch(ctx context.Context, stderr io.Writer, rows int64) (watched context.Context, done func()) {
+	bar := newProgress(stderr, "flows", rows)
+	if bar.w == nil {
+		return ctx, func() {}
+	}
+	var question query.Progress
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				bar.done()
+				return
+			case <-tick.C:
+				at := int64(question.Fraction() * float64(rows))
+				bar.show(at, at)
+			}
+		}
+	}()
+	return query.WithProgress(ctx, &question), sync.OnceFunc(func() {
+		close(stop)
+		<-ended
+	})
 }
 
 // parseWindow reads the -t option. relative is not zero where the window

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -22,96 +25,239 @@ type printer struct {
 	out      *bufio.Writer
 	location *time.Location
 	begin    time.Time
+	bytes    int64  // of the files
+	show     func() // takes the progress bar away
 }
 
-// statistics prints each -s.
+// limit is how many groups to print, where without -n there are fallback.
+func (p *printer) limit(fallback int) int {
+	if p.rows >= 0 {
+		return p.rows
+	}
+	return fallback
+}
+
+// statistics prints each -s. Its orders share one reading of the flows.
 func (p *printer) statistics(ctx context.Context, e *query.Engine, src query.Source, r query.Request) error {
 	var last *query.Table
+	r.Limit, r.First = p.limit(10), p.count
 	for _, s := range p.stats {
-		for _, order := range s.orders {
-			r.By, r.Order, r.Limit = s.by, order, 10
-			if p.rows >= 0 {
-				r.Limit = p.rows
-			}
-			t, err := e.Top(ctx, src, r)
-			if err != nil {
-				return err
-			}
+		r.By, r.Columns = s.by, p.groupColumns(s.layout)
+		tables, err := e.Tops(ctx, src, r, s.orders...)
+		if err != nil {
+			return asked(err)
+		}
+		p.show()
+		for i, t := range tables {
 			if p.machine(t) {
-				return nil
+				continue
 			}
 			if !p.quiet {
 				if r.Limit > 0 {
-					fmt.Fprintf(p.out, "Top %d %s ordered by %s:\n", r.Limit, s.title, order)
+					fmt.Fprintf(p.out, "Top %d %s ordered by %s:\n", r.Limit, s.title, s.orders[i])
 				} else {
-					fmt.Fprintf(p.out, "%s ordered by %s:\n", s.title, order)
+					fmt.Fprintf(p.out, "%s ordered by %s:\n", s.title, s.orders[i])
 				}
 			}
-			p.table(p.statisticColumns(t), t, true)
+			if s.layout != nil {
+				p.groups(s.layout, t)
+			} else {
+				p.table(p.statisticColumns(t), t, true)
+			}
 			if !p.quiet {
 				fmt.Fprintln(p.out)
 			}
-			last = t
 		}
+		last = tables[0]
 	}
 	return p.summary(last.Total, last.First, last.Last, last.Stats)
 }
 
 // aggregated prints the groups of -A.
 func (p *printer) aggregated(ctx context.Context, e *query.Engine, src query.Source, r query.Request) error {
-	r.By, r.Order, r.Limit = p.aggregate, p.order, max(p.rows, 0)
+	r.By, r.Order, r.Limit, r.First = p.aggregate, p.order, p.limit(0), p.count
+	r.Columns = p.groupColumns(p.layout)
+	t, err := e.Top(ctx, src, r)
+	if err != nil {
+		return asked(err)
+	}
+	p.show()
+	switch {
+	case p.machine(t):
+	case p.layout != nil:
+		p.groups(p.layout, t)
+	default:
+		p.table(p.aggregateColumns(t), t, false)
+	}
+	return p.summary(t.Total, t.First, t.Last, t.Stats)
+}
+
+// asked makes a mistake of the options of what a question was refused for.
+func asked(err error) error {
+	if errors.Is(err, query.ErrRequest) {
+		return usageError{err}
+	}
+	return err
+}
+
+// groupColumns are what groups need beside their key.
+func (p *printer) groupColumns(l *layout) []flow.Column {
+	switch {
+	case p.format == "raw":
+		return []flow.Column{flow.TCPFlags}
+	case l != nil:
+		return l.columns()
+	}
+	return nil
+}
+
+// groups prints groups as records.
+func (p *printer) groups(l *layout, t *query.Table) {
+	if len(t.Rows) == 0 && !l.csv {
+		fmt.Fprintln(p.out, "No matching flows")
+		return
+	}
+	w := newLines(p, l)
+	b := flow.NewBatch(1024)
+	for from := 0; from == 0 || from < len(t.Rows); from += 1024 {
+		to := min(from+1024, len(t.Rows))
+		b.Reset()
+		t.AppendTo(b, from, to)
+		w.print(b, t.Rows[from:to])
+	}
+}
+
+// protocolTotals prints what -I asks for.
+func (p *printer) protocolTotals(ctx context.Context, e *query.Engine, src query.Source, r query.Request) error {
+	protocol, err := query.ParseDimension("proto")
+	if err != nil {
+		return err
+	}
+	r.By, r.First = []query.Dimension{protocol}, p.count
 	t, err := e.Top(ctx, src, r)
 	if err != nil {
 		return err
 	}
-	if p.machine(t) {
-		return nil
+	p.show()
+	names := []string{"tcp", "udp", "icmp", "other"}
+	sums := map[string]query.Sums{}
+	for _, row := range t.Rows {
+		name, known := map[string]string{"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp"}[row.Key[0].Text]
+		if !known {
+			name = "other"
+		}
+		of := sums[name]
+		sums[name] = query.Sums{Flows: of.Flows + row.Flows, Packets: addUp(of.Packets, row.Packets), Bytes: addUp(of.Bytes, row.Bytes)}
 	}
-	p.table(p.aggregateColumns(t), t, false)
-	return p.summary(t.Total, t.First, t.Last, t.Stats)
+	for _, counter := range []struct {
+		name string
+		of   func(query.Sums) uint64
+	}{
+		{"Flows", func(s query.Sums) uint64 { return s.Flows }},
+		{"Packets", func(s query.Sums) uint64 { return s.Packets }},
+		{"Bytes", func(s query.Sums) uint64 { return s.Bytes }},
+	} {
+		fmt.Fprintf(p.out, "%s: %d\n", counter.name, counter.of(t.Total))
+		for _, name := range names {
+			fmt.Fprintf(p.out, "%s_%s: %d\n", counter.name, name, counter.of(sums[name]))
+		}
+	}
+	first, last := t.First.UnixMilli(), t.Last.UnixMilli()
+	if t.Total.Flows == 0 {
+		first, last = 0, 0
+	}
+	fmt.Fprintf(p.out, "First: %d\nLast: %d\nmsec_first: %d\nmsec_last: %d\n", first/1000, last/1000, first%1000, last%1000)
+	return nil
 }
 
-// machine prints a table as JSON or CSV, if that is wanted.
+// machine prints a table in a format that has no layout, if one is wanted.
 func (p *printer) machine(t *query.Table) bool {
 	switch p.format {
 	case "json":
 		list := newJSONArray(p.out)
 		for i := range t.Rows {
 			list.next()
-			p.out.Write(appendRowJSON(nil, t, &t.Rows[i]))
+			p.out.Write(p.appendRowJSON(nil, t, &t.Rows[i]))
 		}
 		list.end()
+	case "ndjson":
+		for i := range t.Rows {
+			p.out.Write(append(p.appendRowJSON(nil, t, &t.Rows[i]), '\n'))
+		}
 	case "csv":
 		if !p.quiet {
 			for _, d := range t.By {
 				p.out.WriteString(csvField(d.Name) + ",")
 			}
-			p.out.WriteString("flows,packets,bytes,start,end\n")
+			p.out.WriteString("flows,packets,bytes,")
+			if p.fold != query.NoFold {
+				p.out.WriteString("in_packets,in_bytes,out_packets,out_bytes,")
+			}
+			p.out.WriteString("start,end\n")
 		}
 		for _, row := range t.Rows {
 			for _, v := range row.Key {
 				p.out.WriteString(csvField(v.Text) + ",")
 			}
-			fmt.Fprintf(p.out, "%d,%d,%d,%s,%s\n", row.Flows, row.Packets, row.Bytes, utcTime(row.First), utcTime(row.Last))
+			fmt.Fprintf(p.out, "%d,%d,%d,", row.Flows, row.Packets, row.Bytes)
+			if p.fold != query.NoFold {
+				fmt.Fprintf(p.out, "%d,%d,%d,%d,", row.Packets-row.Out.Packets, row.Bytes-row.Out.Bytes, row.Out.Packets, row.Out.Bytes)
+			}
+			fmt.Fprintf(p.out, "%s,%s\n", utcTime(row.First), utcTime(row.Last))
 		}
+	case "raw":
+		b := flow.NewBatch(1)
+		for i := range t.Rows {
+			b.Reset()
+			t.AppendTo(b, i, i+1)
+			p.rawRecord(b, 0, &t.Rows[i])
+		}
+	case "null":
 	default:
 		return false
 	}
 	return true
 }
 
+// rawRecord prints all that is known of a record, a value a line.
+func (p *printer) rawRecord(b *flow.Batch, i int, row *query.Row) {
+	fmt.Fprintln(p.out, "\nFlow Record:")
+	line := func(name, value string) { fmt.Fprintf(p.out, "  %-22s = %s\n", name, value) }
+	for c := range b.Present[i].All() {
+		value := printable(string(b.AppendText(nil, c, i)))
+		switch c {
+		case flow.Protocol:
+			value += " " + query.ProtocolLabel(b.U8(c)[i])
+		case flow.TCPFlags:
+			value += " " + query.FlagsLabel(b.U16(c)[i])
+		}
+		line(c.String(), value)
+	}
+	if row != nil {
+		line("flows", fmt.Sprint(row.Flows))
+		if p.fold != query.NoFold {
+			line("out_packets", fmt.Sprint(row.Out.Packets))
+			line("out_bytes", fmt.Sprint(row.Out.Bytes))
+		}
+	}
+}
+
 func utcTime(t time.Time) string { return string(flow.AppendTime(nil, t.UnixMilli())) }
 
 // appendRowJSON appends a group: its dimensions, then its sums.
-func appendRowJSON(dst []byte, t *query.Table, row *query.Row) []byte {
+func (p *printer) appendRowJSON(dst []byte, t *query.Table, row *query.Row) []byte {
 	dst = append(dst, '{')
 	for i, d := range t.By {
 		name, _ := json.Marshal(d.Name)
 		value, _ := json.Marshal(row.Key[i])
 		dst = append(append(append(append(dst, name...), ':'), value...), ',')
 	}
-	return fmt.Appendf(dst, `"flows":%d,"packets":%d,"bytes":%d,"start":"%s","end":"%s"}`,
-		row.Flows, row.Packets, row.Bytes, utcTime(row.First), utcTime(row.Last))
+	dst = fmt.Appendf(dst, `"flows":%d,"packets":%d,"bytes":%d,`, row.Flows, row.Packets, row.Bytes)
+	if p.fold != query.NoFold {
+		dst = fmt.Appendf(dst, `"in_packets":%d,"in_bytes":%d,"out_packets":%d,"out_bytes":%d,`,
+			row.Packets-row.Out.Packets, row.Bytes-row.Out.Bytes, row.Out.Packets, row.Out.Bytes)
+	}
+	return fmt.Appendf(dst, `"start":"%s","end":"%s"}`, utcTime(row.First), utcTime(row.Last))
 }
 
 // jsonArray writes the brackets and commas of an array, an element a line.
@@ -174,20 +320,30 @@ func (p *printer) statisticColumns(t *query.Table) []column {
 }
 
 func (p *printer) aggregateColumns(t *query.Table) []column {
+	counter := func(title string, of func(*query.Row) uint64) column {
+		return column{title: title, cell: func(r *query.Row) string { return p.number(of(r)) }}
+	}
 	columns := append(p.timeColumns(), p.keyColumns(t)...)
-	return append(columns,
-		column{title: "Packets", cell: func(r *query.Row) string { return p.number(r.Packets) }},
-		column{title: "Bytes", cell: func(r *query.Row) string { return p.number(r.Bytes) }},
-		p.bpsColumn(), p.bppColumn("Bpp"),
-		column{title: "Flows", cell: func(r *query.Row) string { return p.number(r.Flows) }})
+	if p.fold != query.NoFold {
+		columns = append(columns,
+			counter("Out Pkt", func(r *query.Row) uint64 { return r.Out.Packets }),
+			counter("In Pkt", func(r *query.Row) uint64 { return r.Packets - r.Out.Packets }),
+			counter("Out Byte", func(r *query.Row) uint64 { return r.Out.Bytes }),
+			counter("In Byte", func(r *query.Row) uint64 { return r.Bytes - r.Out.Bytes }))
+	} else {
+		columns = append(columns,
+			counter("Packets", func(r *query.Row) uint64 { return r.Packets }),
+			counter("Bytes", func(r *query.Row) uint64 { return r.Bytes }))
+	}
+	return append(columns, p.bpsColumn(), p.bppColumn("Bpp"), counter("Flows", func(r *query.Row) uint64 { return r.Flows }))
 }
 
 func (p *printer) timeColumns() []column {
 	columns := []column{{title: "Date first seen", left: true, cell: func(r *query.Row) string { return p.moment(r.First) }}}
-	if p.format == "long" {
+	if p.layout != nil { // -o long and the like, of a -s that prints no records
 		columns = append(columns, column{title: "Date last seen", left: true, cell: func(r *query.Row) string { return p.moment(r.Last) }})
 	}
-	return append(columns, column{title: "Duration", cell: func(r *query.Row) string { return duration(r.Last.Sub(r.First)) }})
+	return append(columns, column{title: "Duration", cell: func(r *query.Row) string { return p.duration(r.Last.Sub(r.First)) }})
 }
 
 func (p *printer) keyColumns(t *query.Table) []column {
@@ -196,6 +352,9 @@ func (p *printer) keyColumns(t *query.Table) []column {
 		columns = append(columns, column{title: title(d), left: d.Name == "protocol", cell: func(r *query.Row) string {
 			if r.Key == nil { // the row of what is left out
 				return ""
+			}
+			if p.plain && d.Name == "protocol" && r.Key[i].Present {
+				return r.Key[i].Text
 			}
 			return keyText(d, r.Key[i])
 		}})
@@ -343,6 +502,14 @@ func (p *printer) flows(ctx context.Context, e *query.Engine, src query.Source, 
 			}
 		}
 		finish = list.end
+	case "ndjson":
+		var buffer []byte
+		write = func(b *flow.Batch) {
+			for i := range b.Len() {
+				buffer = append(b.AppendJSON(buffer[:0], i), '\n')
+				p.out.Write(buffer)
+			}
+		}
 	case "csv":
 		if !p.quiet {
 			names := make([]string, flow.Columns())
@@ -352,38 +519,63 @@ func (p *printer) flows(ctx context.Context, e *query.Engine, src query.Source, 
 			p.out.WriteString(strings.Join(names, ",") + "\n")
 		}
 		write = p.csvFlows
+	case "raw":
+		write = func(b *flow.Batch) {
+			for i := range b.Len() {
+				p.rawRecord(b, i, nil)
+			}
+		}
+	case "null":
+		write = func(*flow.Batch) {}
+		r.Columns = sumColumns
 	default:
-		r.Columns = flowColumns
-		write = p.lineFlows()
+		r.Columns = p.layout.columns()
+		for _, c := range sumColumns {
+			if !slices.Contains(r.Columns, c) {
+				r.Columns = append(r.Columns, c)
+			}
+		}
+		lines := newLines(p, p.layout)
+		write = func(b *flow.Batch) { lines.print(b, nil) }
+		if p.layout.csv {
+			finish = func() { lines.print(flow.NewBatch(1), nil) } // the heading, where nothing matched
+		}
 	}
 	stats, err := e.Flows(ctx, src, r, func(b *flow.Batch) error {
+		p.show()
 		write(b)
-		if p.format == "line" || p.format == "long" {
-			start, end := b.Time(flow.Start), b.Time(flow.End)
-			if sums.Flows == 0 {
-				first, last = start[0], end[0]
-			}
-			for i := range b.Len() {
-				sums.Packets = addUp(sums.Packets, b.U64(flow.Packets)[i])
-				sums.Bytes = addUp(sums.Bytes, b.U64(flow.Bytes)[i])
-				first, last = min(first, start[i]), max(last, end[i])
-			}
-			sums.Flows += uint64(b.Len())
+		start, end := b.Time(flow.Start), b.Time(flow.End)
+		if sums.Flows == 0 {
+			first, last = start[0], end[0]
 		}
+		for i := range b.Len() {
+			sums.Packets = addUp(sums.Packets, b.U64(flow.Packets)[i])
+			sums.Bytes = addUp(sums.Bytes, b.U64(flow.Bytes)[i])
+			first, last = min(first, start[i]), max(last, end[i])
+		}
+		sums.Flows += uint64(b.Len())
 		return p.out.Flush()
 	})
 	if err != nil {
 		return err
 	}
+	p.show()
 	finish()
-	if p.format == "json" || p.format == "csv" {
-		return nil
-	}
 	if sums.Flows == 0 {
-		fmt.Fprintln(p.out, "No matching flows")
+		if !p.forMachines() {
+			fmt.Fprintln(p.out, "No matching flows")
+		}
 		return p.summary(sums, time.Time{}, time.Time{}, stats)
 	}
 	return p.summary(sums, time.UnixMilli(first), time.UnixMilli(last), stats)
+}
+
+// sumColumns are what the summary needs.
+var sumColumns = []flow.Column{flow.Start, flow.End, flow.Packets, flow.Bytes}
+
+// forMachines tells whether the output is data alone, without a summary.
+func (p *printer) forMachines() bool {
+	return p.format == "json" || p.format == "ndjson" || p.format == "csv" || p.layout != nil && p.layout.csv
 }
 
 // addUp adds and stays at the greatest number.
@@ -412,100 +604,9 @@ func (p *printer) csvFlows(b *flow.Batch) {
 	}
 }
 
-// flowColumns are what line and long show.
-var flowColumns = []flow.Column{
-	flow.Start, flow.End, flow.Protocol, flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort,
-	flow.ICMPType, flow.ICMPCode, flow.TCPFlags, flow.TOS, flow.Packets, flow.Bytes,
-}
-
-// lineFlows prints flows in columns. The first batch decides how wide the
-// addresses are; what comes later and is wider shifts its line.
-func (p *printer) lineFlows() func(*flow.Batch) {
-	columns := []column{
-		{title: "Date first seen", left: true}, {title: "Duration"}, {title: "Proto", left: true},
-		{title: "Src IP Addr:Port"}, {title: "", left: true}, {title: "Dst IP Addr:Port", left: true},
-	}
-	if p.format == "long" {
-		columns = append(columns, column{title: "Flags"}, column{title: "Tos"})
-	}
-	columns = append(columns, column{title: "Packets"}, column{title: "Bytes"}, column{title: "Flows"})
-	widths := []int{23, 12, 5, 21, 2, 21}
-	if p.format == "long" {
-		widths = append(widths, 8, 3)
-	}
-	widths = append(widths, 8, 8, 5)
-
-	started := false
-	return func(b *flow.Batch) {
-		lines := make([][]string, b.Len())
-		for i := range lines {
-			lines[i] = p.lineFlow(b, i)
-		}
-		if !started {
-			started = true
-			for _, line := range lines {
-				for n, cell := range line {
-					widths[n] = max(widths[n], len(cell))
-				}
-			}
-			if !p.quiet {
-				heading := make([]string, len(columns))
-				for n, c := range columns {
-					heading[n] = c.title
-				}
-				writeLine(p.out, columns, widths, heading)
-			}
-		}
-		for _, line := range lines {
-			writeLine(p.out, columns, widths, line)
-		}
-	}
-}
-
-func (p *printer) lineFlow(b *flow.Batch, i int) []string {
-	start, end := time.UnixMilli(b.Time(flow.Start)[i]), time.UnixMilli(b.Time(flow.End)[i])
-	has := func(c flow.Column) bool { return b.Present[i].Has(c) }
-	protocol := "-"
-	if has(flow.Protocol) {
-		protocol = query.ProtocolLabel(b.U8(flow.Protocol)[i])
-	}
-	endpoint := func(address, port flow.Column) string {
-		s := "-"
-		if has(address) {
-			s = b.Addr(address)[i].String()
-		}
-		separator := ":"
-		if strings.Contains(s, ":") {
-			separator = "." // as nfdump writes it, to tell the port from the address
-		}
-		switch {
-		case address == flow.DstAddr && has(flow.ICMPType):
-			return fmt.Sprintf("%s%s%d.%d", s, separator, b.U8(flow.ICMPType)[i], b.U8(flow.ICMPCode)[i])
-		case has(port):
-			return fmt.Sprintf("%s%s%d", s, separator, b.U16(port)[i])
-		}
-		return s
-	}
-	line := []string{
-		p.moment(start), duration(end.Sub(start)), protocol,
-		endpoint(flow.SrcAddr, flow.SrcPort), "->", endpoint(flow.DstAddr, flow.DstPort),
-	}
-	if p.format == "long" {
-		flags, tos := "........", "-"
-		if has(flow.TCPFlags) {
-			flags = query.FlagsLabel(b.U16(flow.TCPFlags)[i])
-		}
-		if has(flow.TOS) {
-			tos = fmt.Sprint(b.U8(flow.TOS)[i])
-		}
-		line = append(line, flags, tos)
-	}
-	return append(line, p.number(b.U64(flow.Packets)[i]), p.number(b.U64(flow.Bytes)[i]), "1")
-}
-
 // summary is the footer: what matched, and what it took.
 func (p *printer) summary(sums query.Sums, first, last time.Time, stats query.Stats) error {
-	if p.quiet {
+	if p.quiet || p.forMachines() {
 		return nil
 	}
 	fmt.Fprintf(p.out, "Summary: total flows: %d, total bytes: %s, total packets: %s, avg bps: %s, avg pps: %s, avg bpp: %s\n",
@@ -515,25 +616,27 @@ func (p *printer) summary(sums query.Sums, first, last time.Time, stats query.St
 	if sums.Flows > 0 {
 		fmt.Fprintf(p.out, "Time window: %s - %s\n", p.moment(first), p.moment(last))
 	}
-	wall := time.Since(p.begin)
-	files := "files"
-	if stats.Files == 1 {
-		files = "file"
-	}
-	fmt.Fprintf(p.out, "Flows read: %d in %d %s, wall: %.3fs, flows/second: %.0f\n",
-		stats.Rows, stats.Files, files, wall.Seconds(), float64(stats.Rows)/max(wall.Seconds(), 1e-6))
+	fmt.Fprintf(p.out, "Total flows processed: %d, passed: %d, Files read: %d, Bytes in them: %s\n",
+		stats.Rows, sums.Flows, stats.Files, p.number(uint64(p.bytes)))
+	system, user := processorTime()
+	wall := time.Since(p.begin).Seconds()
+	fmt.Fprintf(p.out, "Sys: %.4fs User: %.4fs Wall: %.4fs flows/second: %.1f\n",
+		system.Seconds(), user.Seconds(), wall, float64(stats.Rows)/max(wall, 1e-6))
 	return nil
 }
 
-// moment writes a time to the millisecond, in the printer's zone.
-func (p *printer) moment(t time.Time) string {
-	return t.In(p.location).Format("2006-01-02 15:04:05.000")
-}
+const momentLayout = "2006-01-02 15:04:05.000"
 
-// duration writes 00:00:30.000; days stand before, as in 2d 00:00:30.000.
-func duration(d time.Duration) string {
-	d = max(d, 0)
-	ms := d.Milliseconds()
+// moment writes a time to the millisecond, in the printer's zone.
+func (p *printer) moment(t time.Time) string { return t.In(p.location).Format(momentLayout) }
+
+// duration writes 00:00:30.000; days stand before, as in 2d 00:00:30.000. Plain
+// it is 30.000 seconds.
+func (p *printer) duration(d time.Duration) string {
+	if p.plain {
+		return inSeconds(d)
+	}
+	ms := max(d, 0).Milliseconds()
 	text := fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600_000%24, ms/60_000%60, ms/1000%60, ms%1000)
 	if days := ms / 86400_000; days > 0 {
 		text = fmt.Sprintf("%dd %s", days, text)
@@ -541,17 +644,33 @@ func duration(d time.Duration) string {
 	return text
 }
 
-// number writes numbers from a million on with a prefix, 1.5 M, as nfdump does.
-func (p *printer) number(n uint64) string {
-	if n < 1_000_000 || p.plain {
-		return fmt.Sprint(n)
+func inSeconds(d time.Duration) string {
+	ms := max(d, 0).Milliseconds()
+	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
+}
+
+// protocol is a name, or plain a number.
+func (p *printer) protocol(v uint8) string {
+	if p.plain {
+		return strconv.Itoa(int(v))
 	}
-	units := []string{"M", "G", "T", "P", "E"}
+	return query.ProtocolLabel(v)
+}
+
+// number writes numbers from a million on with a prefix, 1.5 M, as nfdump does.
+func (p *printer) number(n uint64) string { return string(p.appendNumber(nil, n)) }
+
+func (p *printer) appendNumber(dst []byte, n uint64) []byte {
+	if n < 1_000_000 || p.plain || p.layout != nil && p.layout.csv {
+		return strconv.AppendUint(dst, n, 10)
+	}
+	units := "MGTPE"
 	scaled := float64(n) / 1e6
 	for len(units) > 1 && scaled >= 1000 {
 		scaled, units = scaled/1000, units[1:]
 	}
-	return fmt.Sprintf("%.1f %s", scaled, units[0])
+	dst = strconv.AppendFloat(dst, scaled, 'f', 1, 64)
+	return append(append(dst, ' '), units[0])
 }
 
 // perSecond is n × factor over a time, rounded down; 0 where the time is zero.
