@@ -169,7 +169,8 @@ type Sums struct {
 // Stats tells what an answer cost and how it was found.
 type Stats struct {
 	Files    int           // Parquet files in the snapshot
-	Rows     uint64        // flows in them, whether they matched or not
+	Tables   []string      // that answered, the coarsest first; "flows" for single flows
+	Rows     uint64        // flows and cells in the files, whether they matched or not
 	Duration time.Duration // of the query
 	SQL      string        // the statement; "flows" in it is the union of the files
 }

@@ -131,17 +131,16 @@ type Change struct {
 	Gone    bool    // there is nothing now
 }
 
-// Report answers a report. The files of src should be those of the range, and
-// of the range so much earlier that Compare asks for.
-func (e *Engine) Report(ctx context.Context, src Source, r Report) (*Answer, error) {
-	if err := e.prepare(ctx, src, &r); err != nil {
+// Report answers a report, from rollups where they can tell.
+func (e *Engine) Report(ctx context.Context, archive Archive, r Report) (*Answer, error) {
+	if err := e.prepare(ctx, archive, &r); err != nil {
 		return nil, err
 	}
-	return e.report(ctx, src, r, nil)
+	return e.report(ctx, archive, r, nil)
 }
 
 // prepare checks a report and completes it.
-func (e *Engine) prepare(ctx context.Context, src Source, r *Report) error {
+func (e *Engine) prepare(ctx context.Context, archive Archive, r *Report) error {
 	var err error
 	if r.Metric, err = ParseMetric(string(r.Metric)); err != nil {
 		return err
@@ -156,7 +155,7 @@ func (e *Engine) prepare(ctx context.Context, src Source, r *Report) error {
 		return fmt.Errorf("a report's step, comparison and limit cannot be negative")
 	}
 	if r.From.IsZero() || r.To.IsZero() {
-		first, last, ok, err := e.Span(ctx, src)
+		first, last, ok, err := e.span(ctx, archive)
 		if err != nil {
 			return err
 		}
@@ -219,8 +218,8 @@ func aligned(from, to time.Time, bucket time.Duration) (time.Time, time.Time) {
 
 // report answers a report that is prepared. With wanted, its rows are those
 // groups.
-func (e *Engine) report(ctx context.Context, src Source, r Report, wanted *wantedGroups) (*Answer, error) {
-	scope, stats, err := e.scope(ctx, src, r)
+func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *wantedGroups) (*Answer, error) {
+	scope, stats, err := e.scope(ctx, archive, r)
 	if err != nil {
 		return nil, err
 	}
@@ -230,11 +229,12 @@ func (e *Engine) report(ctx context.Context, src Source, r Report, wanted *wante
 		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
 		limit: r.Limit, wanted: wanted,
 	}
-	c, err := e.askCells(ctx, src, q)
+	c, err := e.askCells(ctx, archive, q)
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: true, Stats: stats}
+	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0, Stats: stats}
+	a.Missing = a.row(&cellRow{cell: c.missing}).Value
 	a.Stats.include(c.stats)
 	whole := a.row(&c.total).Value
 	share := func(c *cellRow) ReportRow {
@@ -255,12 +255,12 @@ func (e *Engine) report(ctx context.Context, src Source, r Report, wanted *wante
 		a.Other = &other
 	}
 	if r.Compare > 0 {
-		if err := e.compare(ctx, src, a, wanted == nil); err != nil {
+		if err := e.compare(ctx, archive, a, wanted == nil); err != nil {
 			return nil, err
 		}
 	}
 	if r.Mirror {
-		if err := e.mirror(ctx, src, a); err != nil {
+		if err := e.mirror(ctx, archive, a); err != nil {
 			return nil, err
 		}
 	}
@@ -285,13 +285,13 @@ func (a *Answer) row(c *cellRow) ReportRow {
 }
 
 // compare asks for the earlier range, too.
-func (e *Engine) compare(ctx context.Context, src Source, a *Answer, ranked bool) error {
+func (e *Engine) compare(ctx context.Context, archive Archive, a *Answer, ranked bool) error {
 	r := a.Report
 	r.Compare, r.Mirror = 0, false
 	before := r
 	before.From, before.To = r.From.Add(-a.Compare), r.To.Add(-a.Compare)
 	var err error
-	if a.Earlier, err = e.report(ctx, src, before, a.groups(ranked)); err != nil {
+	if a.Earlier, err = e.report(ctx, archive, before, a.groups(ranked)); err != nil {
 		return err
 	}
 	a.Stats.include(a.Earlier.Stats)
@@ -303,7 +303,7 @@ func (e *Engine) compare(ctx context.Context, src Source, a *Answer, ranked bool
 	if then = then[len(a.Rows):]; len(then) == 0 {
 		return nil
 	}
-	now, err := e.report(ctx, src, r, (&Answer{Report: r, Rows: then}).groups(false))
+	now, err := e.report(ctx, archive, r, (&Answer{Report: r, Rows: then}).groups(false))
 	if err != nil {
 		return err
 	}
@@ -325,7 +325,7 @@ func changed(now, then *ReportRow) *Change {
 }
 
 // mirror asks for the other direction, too.
-func (e *Engine) mirror(ctx context.Context, src Source, a *Answer) error {
+func (e *Engine) mirror(ctx context.Context, archive Archive, a *Answer) error {
 	r := a.Report
 	r.Mirror = false
 	r.By = make([]Dimension, len(a.By))
@@ -341,7 +341,7 @@ func (e *Engine) mirror(ctx context.Context, src Source, a *Answer) error {
 		}
 	}
 	var err error
-	if a.Mirror, err = e.report(ctx, src, r, a.groups(false)); err != nil {
+	if a.Mirror, err = e.report(ctx, archive, r, a.groups(false)); err != nil {
 		return err
 	}
 	a.Stats.include(a.Mirror.Stats)
@@ -365,6 +365,11 @@ func (a *Answer) groups(ranked bool) *wantedGroups {
 func (s *Stats) include(o Stats) {
 	s.Files, s.Rows = max(s.Files, o.Files), max(s.Rows, o.Rows)
 	s.Duration += o.Duration
+	for _, t := range o.Tables {
+		if !slices.Contains(s.Tables, t) {
+			s.Tables = append(s.Tables, t)
+		}
+	}
 	if s.SQL != "" && o.SQL != "" {
 		s.SQL += ";\n\n"
 	}
@@ -372,7 +377,7 @@ func (s *Stats) include(o Stats) {
 }
 
 // scope is the condition of flows that a report's Scope asks for, "" for none.
-func (e *Engine) scope(ctx context.Context, src Source, r Report) (string, Stats, error) {
+func (e *Engine) scope(ctx context.Context, archive Archive, r Report) (string, Stats, error) {
 	const egress = "direction IS NOT DISTINCT FROM 1"
 	switch r.Scope {
 	case ScopeIngress:
@@ -387,7 +392,7 @@ func (e *Engine) scope(ctx context.Context, src Source, r Report) (string, Stats
 	if err != nil {
 		return "", Stats{}, err
 	}
-	c, err := e.askCells(ctx, src, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows})
+	c, err := e.askCells(ctx, archive, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows})
 	if err != nil {
 		return "", Stats{}, err
 	}

@@ -59,7 +59,7 @@ func (e *Engine) Series(ctx context.Context, src Source, r Request) (*SeriesTabl
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.askCells(ctx, src, q)
+	c, err := e.askCells(ctx, Of(src), q)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (e *Engine) Table(ctx context.Context, src Source, r Request) (*Table, erro
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.askCells(ctx, src, q)
+	c, err := e.askCells(ctx, Of(src), q)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,7 @@ type cellQuery struct {
 	slot     int64  // length of the buckets that P95 and Peak are taken of
 	limit    int
 	wanted   *wantedGroups // nil: those that come first
+	rollups  plan
 }
 
 // wantedGroups are the groups that a question is about.
@@ -107,6 +108,8 @@ type cellAnswer struct {
 	rows         []cellRow // the first first
 	other, total cellRow
 	rest         uint64 // groups in other
+	hidden       int64  // of those, cells that rollups do not keep apart
+	missing      cell   // what a group may have in them, at most
 	stats        Stats
 }
 
@@ -132,7 +135,7 @@ func (q *cellQuery) twice() bool {
 }
 
 // askCells answers a question about cells.
-func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAnswer, error) {
+func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*cellAnswer, error) {
 	buckets := q.buckets()
 	if buckets > maxBuckets {
 		return nil, fmt.Errorf("a step of %v makes %d buckets of the time range; at most %d are possible", time.Duration(q.step)*time.Millisecond, buckets, maxBuckets)
@@ -148,10 +151,15 @@ func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAn
 	a.other.series, a.total.series = make([]cell, buckets), make([]cell, buckets)
 	found[0] = &a.other
 	var groups, ranked int64
-	var inGroups cell
+	var inGroups, hidden cell
 	values := make([]any, len(q.by))
-	var err error
-	a.stats, err = e.answer(ctx, q.statement(), src, q.raw, func(rows *sql.Rows) error {
+	q.rollups = q.plan()
+	src, err := archive.Pin(time.UnixMilli(q.from), time.UnixMilli(q.to), q.rollups.tables()...)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	a.stats, err = e.answer(ctx, q.statement(src), src, q.raw, func(rows *sql.Rows) error {
 		var part, rank int64
 		var bucket sql.NullInt64
 		var c cell
@@ -171,6 +179,10 @@ func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAn
 			groups, inGroups = rank, c
 		case partOther:
 			a.other.extra = c.extra
+		case partRest:
+			a.hidden, hidden = rank, c
+		case partMissing:
+			a.missing = c
 		case partSeries:
 			get(rank).series[bucket.Int64] = c
 		}
@@ -179,6 +191,9 @@ func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAn
 	if err != nil {
 		return nil, err
 	}
+	a.stats.Tables = q.rollups.answered(src)
+	groups += a.hidden
+	inGroups.add(hidden)
 	a.other.Sums, a.other.variance = inGroups.Sums, inGroups.variance
 	present := int64(0)
 	for rank := int64(1); rank <= ranked; rank++ {
@@ -196,7 +211,7 @@ func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAn
 	// metric does not add up.
 	if len(q.by) > 0 && (q.twice() || q.metric.row().item != "" || q.slot > 0) {
 		q.by, q.limit, q.wanted = nil, 0, nil
-		whole, err := e.askCells(ctx, src, q)
+		whole, err := e.askCells(ctx, archive, q)
 		if err != nil {
 			return nil, err
 		}
@@ -205,17 +220,13 @@ func (e *Engine) askCells(ctx context.Context, src Source, q cellQuery) (*cellAn
 		return a, nil
 	}
 	a.total.cell = inGroups
-	a.total.extra = 0
 	for _, row := range found {
-		if len(q.by) == 0 {
-			a.total.extra = row.extra
-		}
 		for i := range row.series {
 			a.total.series[i].add(row.series[i])
-			if len(q.by) == 0 {
-				a.total.series[i].extra = row.series[i].extra
-			}
 		}
+	}
+	if len(q.by) == 0 && len(a.rows) > 0 {
+		a.total = a.rows[0] // what does not add up, too
 	}
 	return a, nil
 }
@@ -226,36 +237,55 @@ const (
 	partGroups = 2 // all groups: how many in the place of rank, their sums
 	partOther  = 3 // what does not follow from the others of the groups that are no rows
 	partSeries = 4 // rank (0 is all others), bucket, sums
+
+	partRest    = 5 // cells that rollups do not keep apart: how many in the place of rank, their sums
+	partMissing = 6 // what a group may have in them at most
 )
 
 // statement reads the cells to rank the groups and, for a series, once more by
 // bucket.
-func (q *cellQuery) statement() statement {
+func (q *cellQuery) statement(src Pinned) statement {
 	keys := keyNames(len(q.by))
 	m := q.metric.row()
-	s := statement{with: []string{
-		"selected AS NOT MATERIALIZED (" + q.selected() + ")",
-		"cells AS NOT MATERIALIZED (" + q.cells(q.slot) + ")",
-		"groups AS MATERIALIZED (" + q.grouped("cells", keys) + "\nHAVING flows > 0 OR packets > 0 OR bytes > 0)",
-	}}
+	apart := "cells" // those that are of a group
+	if q.rollups.faces != nil && len(keys) > 0 {
+		apart = "cells WHERE rest = 0"
+	}
+	s := statement{with: append(q.rollups.relations(src),
+		"selected AS NOT MATERIALIZED ("+q.selected()+")",
+		"cells AS NOT MATERIALIZED ("+q.cells(q.slot)+")",
+		"groups AS MATERIALIZED ("+q.grouped(apart, keys)+"\nHAVING flows > 0 OR packets > 0 OR bytes > 0)",
+	)}
 	s.with = append(s.with, q.ranked(keys)...)
 
 	sums := "flows, packets, bytes, variance, extra"
 	totals := "total(flows), total(packets), total(bytes), total(variance), 0::UBIGINT"
 	s.body = fmt.Sprintf("SELECT %d AS part, rank, NULL::BIGINT AS bucket, %s%s FROM ranked\n", partRow, list(keys, ""), sums) +
 		fmt.Sprintf("UNION ALL SELECT %d, count(*), %s%s FROM groups", partGroups, nulls("NULL", len(keys)), totals)
+	if q.rollups.faces != nil {
+		hidden := "cells WHERE rest > 0"
+		if len(keys) == 0 {
+			hidden += " AND false" // they are in the one group
+		}
+		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, coalesce(sum(rest), 0)::BIGINT, %s%s FROM %s", partRest, nulls("NULL", len(keys)), totals, hidden)
+		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %stotal(missing_flows), total(missing_packets), total(missing_bytes), 0, 0 FROM cells", partMissing, nulls("NULL", len(keys)))
+	}
 	if len(keys) == 0 {
 		if q.step > 0 {
 			s.with = append(s.with, "placed AS NOT MATERIALIZED (SELECT 1 AS rank, * FROM ("+q.cells(q.step)+"))")
 		}
 	} else {
 		same := sameKeys(keys, "c", "ranked")
+		rank := "coalesce(rank, 0)"
+		if q.rollups.faces != nil {
+			rank = "CASE WHEN rest > 0 THEN 0 ELSE coalesce(rank, 0) END"
+		}
 		if m.item != "" || q.slot > 0 {
-			s.with = append(s.with, "others AS NOT MATERIALIZED (SELECT c.* FROM cells AS c ANTI JOIN ranked ON "+same+")")
+			s.with = append(s.with, "others AS NOT MATERIALIZED (SELECT c.* FROM (SELECT * FROM "+apart+") AS c ANTI JOIN ranked ON "+same+")")
 			s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %s%s FROM (%s)", partOther, nulls("NULL", len(keys)), sums, q.grouped("others", nil))
 		}
 		if q.step > 0 {
-			s.with = append(s.with, "placed AS NOT MATERIALIZED (SELECT coalesce(rank, 0) AS rank, c.* FROM ("+q.cells(q.step)+") AS c LEFT JOIN ranked ON "+same+")")
+			s.with = append(s.with, "placed AS NOT MATERIALIZED (SELECT "+rank+" AS rank, c.* FROM ("+q.cells(q.step)+") AS c LEFT JOIN ranked ON "+same+")")
 		}
 	}
 	if q.step > 0 {
@@ -340,20 +370,20 @@ func keyLiteral(v any) string {
 
 // cells is the SQL of the relation of cells, with buckets of length step, or
 // without buckets where it is 0.
-func (q *cellQuery) cells(step int64) string { return q.rawCells(q.from, q.to, step) }
+func (q *cellQuery) cells(step int64) string {
+	raw := q.rawCells(q.from, q.to, step)
+	if q.rollups.faces == nil {
+		return raw
+	}
+	raw = "SELECT *, 0::UBIGINT AS rest, 0::UBIGINT AS missing_flows, 0::UBIGINT AS missing_packets, 0::UBIGINT AS missing_bytes FROM (" + raw + ")"
+	return strings.Join(append([]string{raw}, q.rollups.cells(q, step)...), "\nUNION ALL BY NAME ")
+}
 
 // selected is the SQL of the flows that may have something in the range:
 // key1 …, item, packets, bytes, variance, their start s and end e.
 func (q *cellQuery) selected() string {
 	terms := []string{fmt.Sprintf(`"start" < %s AND "end" >= %s`, timeLiteral(time.UnixMilli(q.to)), timeLiteral(time.UnixMilli(q.from)))}
-	for _, f := range q.filters {
-		if sql := f.SQL(); sql != "true" {
-			terms = append(terms, sql)
-		}
-	}
-	if q.scope != "" {
-		terms = append(terms, q.scope)
-	}
+	terms = append(terms, q.conditions()...)
 	item := ""
 	if m := q.metric.row(); m.item != "" {
 		item = m.item + " AS item, "

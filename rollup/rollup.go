@@ -111,7 +111,8 @@ var safe = [levels]int{1 << 14, 1 << 15, 1 << 15}
 
 var heaviest = [levels]int{1 << 10, 1 << 13, 1 << 14}
 
-// Cubes are all there are. A new one is made of the flows that are still kept,
+// Cubes are all there are; of two that tell the same, the smaller one stands
+// first. A new one is made of the flows that are still kept,
 // without anybody's doing; one that has changed needs a new name.
 var Cubes = []*Cube{
 	{
@@ -134,9 +135,6 @@ var Cubes = []*Cube{
 		Keys: []Key{column(flow.SrcAS, true), column(flow.DstAS, true), column(flow.PrevAS, true), column(flow.NextAS, true), column(flow.Direction, false)},
 		Most: safe,
 	},
-	pairs,
-	srcAddresses,
-	dstAddresses,
 	{
 		Name: "src_networks", Doc: "Source networks: /24 of IPv4, /48 of IPv6.",
 		Keys: []Key{{Name: SrcNet, Kind: flow.Address, Doc: "First address of the source's /24 or /48.", Heavy: true}, column(flow.Direction, false)},
@@ -147,6 +145,9 @@ var Cubes = []*Cube{
 		Keys: []Key{{Name: DstNet, Kind: flow.Address, Doc: "First address of the destination's /24 or /48.", Heavy: true}, column(flow.Direction, false)},
 		Most: heaviest, From: dstAddresses, fold: foldNetwork,
 	},
+	srcAddresses,
+	dstAddresses,
+	pairs,
 }
 
 var pairs = &Cube{
