@@ -51,17 +51,22 @@ type archive struct {
 }
 
 // Pin holds files open, as store.PinTables does.
-func (a *archive) Pin(from, to time.Time, tables ...string) (*store.Snapshot, error) {
+func (a *archive) Pin(from, to time.Time, tables ...string) (query.Pinned, error) {
 	s, err := store.PinTables(a.dir, from, to, tables...)
-	if err == nil {
-		a.damaged = max(a.damaged, s.Damaged())
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	a.damaged = max(a.damaged, s.Damaged())
+	return s, nil
 }
 
 // meta is what a question cost.
 func (a *archive) meta(stats query.Stats) Meta {
-	return Meta{Tables: []string{"flows"}, Segments: stats.Files, Damaged: a.damaged, Rows: int64(stats.Rows), SQL: stats.SQL}
+	tables := stats.Tables
+	if tables == nil {
+		tables = []string{"flows"}
+	}
+	return Meta{Tables: tables, Segments: stats.Files, Damaged: a.damaged, Rows: int64(stats.Rows), SQL: stats.SQL}
 }
 
 // reply is an answer before its meta belongs to one asker.

@@ -126,12 +126,7 @@ func (s *Server) askReport(ctx context.Context, kind string, u *understood, r qu
 	r.From, r.To, r.Filters, r.Raw = u.from, u.to, u.filters, u.raw
 	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw}
 	shared, how, err := ask(ctx, s, kind, parameters, r.From.Add(-r.Compare), r.To, func(ctx context.Context, files *archive) (*Report, query.Stats, error) {
-		snapshot, err := files.Pin(r.From.Add(-r.Compare), r.To)
-		if err != nil {
-			return nil, query.Stats{}, err
-		}
-		defer snapshot.Close()
-		a, err := s.Engine.Report(ctx, snapshot, r)
+		a, err := s.Engine.Report(ctx, files, r)
 		if err != nil {
 			return nil, query.Stats{}, err
 		}
