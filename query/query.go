@@ -155,7 +155,7 @@ type Fold uint8
 const (
 	NoFold      Fold = iota
 	FoldByStart      // the side whose flow began first
-	FoldByPort       // the same, but a port below 1024 is the second side's where only one is
+	FoldByPort       // the client, by the ranges of the ports; the same as FoldByStart where they do not tell
 )
 
 // Sums are what is counted of a set of flows. A sum that exceeds 64 bits stays

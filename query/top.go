@@ -265,8 +265,7 @@ func groups(r Request, keys []string, extra []flow.Column) ([]string, error) {
 		if src < 0 {
 			return nil, refuse("no ports to tell clients from servers by: group by src_port and dst_port too")
 		}
-		dst := twins[src]
-		turn = fmt.Sprintf("CASE WHEN %[1]s < 1024 AND %[2]s >= 1024 THEN false WHEN %[2]s < 1024 AND %[1]s >= 1024 THEN true ELSE outFirst END", keys[dst], keys[src])
+		turn = fmt.Sprintf("CASE WHEN %[2]s < %[1]s THEN true WHEN %[1]s < %[2]s THEN false ELSE outFirst END", portRange(keys[twins[src]]), portRange(keys[src]))
 	}
 	return []string{
 		from,
@@ -281,6 +280,12 @@ func groups(r Request, keys []string, extra []flow.Column) ([]string, error) {
 		CASE WHEN turn THEN forth_packets ELSE back_packets END AS out_packets, CASE WHEN turn THEN forth_bytes ELSE back_bytes END AS out_bytes
 	FROM (SELECT *, ` + turn + " AS turn FROM folded))",
 	}, nil
+}
+
+// portRange is the SQL of how likely a port is a client's: 0 where IANA gives
+// it to a service of the system, more where systems take ports of their own.
+func portRange(port string) string {
+	return fmt.Sprintf("((%[1]s >= 1024)::INT + (%[1]s >= 32768)::INT + (%[1]s >= 49152)::INT)", port)
 }
 
 // twins tells for each dimension which one is the same of the other side:
