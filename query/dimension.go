@@ -150,7 +150,7 @@ var dimensions = flow.Derived(func() []dimensionRow {
 		},
 		dimensionRow{
 			Dimension: Dimension{Name: "dscp", Doc: "DSCP, the upper six bits of the ToS byte.",
-				sql: []string{dscpSQL}, value: dscpValue},
+				sql: []string{dscp.String()}, value: dscpValue},
 			column: flow.MaxColumns,
 		},
 		dimensionRow{
@@ -165,7 +165,7 @@ var dimensions = flow.Derived(func() []dimensionRow {
 		},
 		dimensionRow{
 			Dimension: Dimension{Name: "ip_version", Doc: "4 or 6, after the source address.",
-				sql: []string{"(CASE WHEN src_addr IS NULL THEN NULL WHEN " + string(isIPv4("src_addr").appendSQL(nil)) + " THEN 4 ELSE 6 END)::UTINYINT"},
+				sql: []string{"(CASE WHEN src_addr IS NULL THEN NULL WHEN " + string(isIPv4(column(flow.SrcAddr)).appendSQL(nil)) + " THEN 4 ELSE 6 END)::UTINYINT"},
 				value: func(v any) Value {
 					n, ok := toUint(v)
 					if !ok {
@@ -275,7 +275,7 @@ func prefixDimension(d Dimension, v4, v6 int) Dimension {
 	sql := make([]string, len(d.sql))
 	for i, column := range d.sql {
 		sql[i] = fmt.Sprintf("(CASE WHEN %s THEN %s ELSE %s END)",
-			isIPv4(column).appendSQL(nil), prefixText(column, 96+v4), prefixText(column, v6))
+			isIPv4(value{format: column}).appendSQL(nil), prefixText(column, 96+v4), prefixText(column, v6))
 	}
 	suffix := fmt.Sprintf("/%d/%d", v4, v6)
 	switch {
@@ -423,7 +423,7 @@ func toUint(v any) (uint64, bool) {
 // hexadecimal digits, a slash, and the length.
 func routeSQL(address, mask flow.Column) string {
 	a, m := quote(address.String()), quote(mask.String())
-	bits := fmt.Sprintf("(CASE WHEN %s THEN 96 + least(%s, 32) ELSE least(%[2]s, 128) END)", isIPv4(a).appendSQL(nil), m)
+	bits := fmt.Sprintf("(CASE WHEN %s THEN 96 + least(%s, 32) ELSE least(%[2]s, 128) END)", isIPv4(column(address)).appendSQL(nil), m)
 	digits := "replace(" + a + "::VARCHAR, '-', '')"
 	sql := fmt.Sprintf("left(%s, %s // 4) || (CASE %[2]s %% 4 WHEN 0 THEN ''", digits, bits)
 	for rest := 1; rest < 4; rest++ {

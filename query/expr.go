@@ -19,12 +19,42 @@ import (
 // negation renders as IS NOT TRUE.
 type expr interface {
 	appendSQL(dst []byte) []byte
+	// with is the same expression with every value put through to.
+	with(to func(value) value) expr
+}
+
+// value is what a condition tests: an SQL expression over columns. The columns
+// are its arguments, so that it can tell them and be told of others.
+type value struct {
+	format  string // of fmt, with a %s or %[n]s for each of the columns
+	columns []flow.Column
+}
+
+func (v value) String() string {
+	names := make([]any, len(v.columns))
+	for i, c := range v.columns {
+		names[i] = quote(c.String())
+	}
+	return fmt.Sprintf(v.format, names...)
+}
+
+// column is the value that is just a column.
+func column(c flow.Column) value { return value{"%s", []flow.Column{c}} }
+
+func columns(list ...flow.Column) []value {
+	values := make([]value, len(list))
+	for i, c := range list {
+		values[i] = column(c)
+	}
+	return values
 }
 
 // constant is `any`.
 type constant bool
 
 func (c constant) appendSQL(dst []byte) []byte { return strconv.AppendBool(dst, bool(c)) }
+
+func (c constant) with(func(value) value) expr { return c }
 
 // negation is `not x`.
 type negation struct{ of expr }
@@ -34,6 +64,8 @@ func (n negation) appendSQL(dst []byte) []byte {
 	dst = n.of.appendSQL(dst)
 	return append(dst, ") IS NOT TRUE"...)
 }
+
+func (n negation) with(to func(value) value) expr { return negation{n.of.with(to)} }
 
 // junction is two or more terms joined by one operator.
 type junction struct {
@@ -69,24 +101,46 @@ func (j junction) appendSQL(dst []byte) []byte {
 	return append(dst, ')')
 }
 
-// comparison is one SQL value against one literal.
+func (j junction) with(to func(value) value) expr {
+	terms := make([]expr, len(j.terms))
+	for i, t := range j.terms {
+		terms[i] = t.with(to)
+	}
+	return junction{j.operator, terms}
+}
+
+// notNull tests that a value is present.
+type notNull struct{ value value }
+
+func (n notNull) appendSQL(dst []byte) []byte {
+	return append(append(dst, n.value.String()...), " IS NOT NULL"...)
+}
+
+func (n notNull) with(to func(value) value) expr { return notNull{to(n.value)} }
+
+// comparison is one value against one literal.
 type comparison struct {
-	value    string // SQL
+	value    value
 	operator string // = < <= > >=
 	literal  string // SQL
 }
 
 func (c comparison) appendSQL(dst []byte) []byte {
-	dst = append(dst, c.value...)
+	dst = append(dst, c.value.String()...)
 	dst = append(dst, ' ')
 	dst = append(dst, c.operator...)
 	dst = append(dst, ' ')
 	return append(dst, c.literal...)
 }
 
-// membership is one SQL value in a set of literals and closed ranges.
+func (c comparison) with(to func(value) value) expr {
+	c.value = to(c.value)
+	return c
+}
+
+// membership is one value in a set of literals and closed ranges.
 type membership struct {
-	value    string      // SQL
+	value    value
 	literals []string    // SQL
 	ranges   [][2]string // SQL
 }
@@ -104,7 +158,7 @@ func (m membership) appendSQL(dst []byte) []byte {
 	case 1:
 		dst = comparison{m.value, "=", m.literals[0]}.appendSQL(dst)
 	default:
-		dst = append(dst, m.value...)
+		dst = append(dst, m.value.String()...)
 		dst = append(dst, " IN ("...)
 		dst = append(dst, strings.Join(m.literals, ", ")...)
 		dst = append(dst, ')')
@@ -121,10 +175,20 @@ func (m membership) appendSQL(dst []byte) []byte {
 	return dst
 }
 
+func (m membership) with(to func(value) value) expr {
+	m.value = to(m.value)
+	return m
+}
+
 // maskTest is `flags SA`: all bits of the mask are set.
 type maskTest struct {
-	value string // SQL
+	value value
 	mask  uint64
+}
+
+func (m maskTest) with(to func(value) value) expr {
+	m.value = to(m.value)
+	return m
 }
 
 func (m maskTest) appendSQL(dst []byte) []byte {
@@ -140,13 +204,25 @@ func (a anyBit) appendSQL(dst []byte) []byte {
 	return fmt.Appendf(dst, "(%s & %d) > 0", a.value, a.mask)
 }
 
+func (a anyBit) with(to func(value) value) expr {
+	a.value = to(a.value)
+	return a
+}
+
 // call is a function of SQL, of one value and one literal, that is true or not.
 type call struct {
-	function, value, literal string // SQL
+	function string
+	value    value
+	literal  string // SQL
 }
 
 func (c call) appendSQL(dst []byte) []byte {
 	return fmt.Appendf(dst, "%s(%s, %s)", c.function, c.value, c.literal)
+}
+
+func (c call) with(to func(value) value) expr {
+	c.value = to(c.value)
+	return c
 }
 
 // The literals of SQL.
@@ -183,8 +259,8 @@ func prefixRange(p netip.Prefix) (first, last flow.Addr) {
 	return first, last
 }
 
-// isIPv4 tests whether an address column holds an IPv4 address.
-func isIPv4(column string) membership {
+// isIPv4 tests whether an address is one of IPv4.
+func isIPv4(address value) membership {
 	first, last := prefixRange(netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0))
-	return membership{value: column, ranges: [][2]string{{addrLiteral(first), addrLiteral(last)}}}
+	return membership{value: address, ranges: [][2]string{{addrLiteral(first), addrLiteral(last)}}}
 }

@@ -2,7 +2,10 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/minamo-flow/minamo/flow"
 )
 
 // Limits of a filter. Lists of many thousand addresses fit; what exceeds them
@@ -29,10 +32,41 @@ func (f *Filter) String() string {
 
 // SQL returns the filter as a condition over the columns of flow.Schema.
 func (f *Filter) SQL() string {
-	if f == nil || f.root == nil {
+	if f == nil {
 		return "true"
 	}
 	return string(f.root.appendSQL(nil))
+}
+
+// Columns are those that the filter looks at.
+func (f *Filter) Columns() flow.Mask {
+	var mask flow.Mask
+	if f != nil {
+		f.root.with(func(v value) value {
+			mask.Or(flow.MaskOf(v.columns...))
+			return v
+		})
+	}
+	return mask
+}
+
+// Swapped is the filter of the other direction: it matches a flow just if f
+// matches that flow with source and destination exchanged, and with them
+// everything else that has two sides (the table is opposites). Its String is
+// that of f.
+func (f *Filter) Swapped() *Filter {
+	if f == nil {
+		return nil
+	}
+	return &Filter{f.text, f.root.with(func(v value) value {
+		swapped := value{v.format, slices.Clone(v.columns)}
+		for i, c := range swapped.columns {
+			if opposite, ok := flow.Lookup(opposites[c.String()]); ok {
+				swapped.columns[i] = opposite
+			}
+		}
+		return swapped
+	})}
 }
 
 // FilterError says which word of a filter is wrong and what should stand there.
@@ -220,15 +254,15 @@ func (p *parser) twoSided(first, second string, all bool) (expr, *FilterError) {
 		p.next = start
 		return nil, p.unexpected("a word that goes with both " + first + " and " + second)
 	}
-	values := append(append([]string(nil), a.values...), b.values...)
+	values := append(append([]value(nil), a.values...), b.values...)
 	return p.operand(a, values, all)
 }
 
 // operand parses what follows a phrase: `present`, or what its values are
 // compared with. A text that is just that word is quoted.
-func (p *parser) operand(ph phrase, values []string, all bool) (expr, *FilterError) {
+func (p *parser) operand(ph phrase, values []value, all bool) (expr, *FilterError) {
 	if len(values) > 0 && p.accept("present") {
-		return forEach(values, all, func(value string) expr { return notNull(value) }), nil
+		return forEach(values, all, func(v value) expr { return notNull{v} }), nil
 	}
 	return ph.parse(p, values, all)
 }

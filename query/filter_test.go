@@ -80,6 +80,71 @@ func TestFilterSQL(t *testing.T) {
 	}
 }
 
+func TestFilterColumns(t *testing.T) {
+	for filter, want := range map[string][]flow.Column{
+		"":                 nil,
+		"any":              nil,
+		"not any":          nil,
+		"src port 53":      {flow.SrcPort},
+		"not (port != 53)": {flow.SrcPort, flow.DstPort},
+		"src or dst ip in [10/8 192.0.2.1] or (proto tcp and bytes > 1k)": {flow.SrcAddr, flow.DstAddr, flow.Protocol, flow.Bytes},
+		"inet6":                      {flow.SrcAddr, flow.DstAddr},
+		"flags S and not flags A":    {flow.TCPFlags},
+		"bps > 1m":                   {flow.Start, flow.End, flow.Bytes},
+		"pps > 1 and bpp > 1":        {flow.Start, flow.End, flow.Bytes, flow.Packets},
+		"vni 5":                      {flow.Tunnel, flow.TunnelID, flow.SegmentID},
+		"engine-id 1":                {flow.ExportProtocol, flow.ObservationDomain},
+		"dscp ef":                    {flow.TOS},
+		"user ~ a or acl present":    {flow.SrcUser, flow.DstUser, flow.IngressACL, flow.EgressACL},
+		"egress or drop_reason != 3": {flow.Direction, flow.DropReason},
+		"flows > 1":                  {flow.AggregatedFlows},
+	} {
+		if got := mustParse(t, filter).Columns(); got != flow.MaskOf(want...) {
+			t.Errorf("%s: %v", filter, got.Columns())
+		}
+	}
+	var none *Filter
+	if none.Columns() != (flow.Mask{}) {
+		t.Error("a nil filter has columns")
+	}
+}
+
+func TestFilterSwapped(t *testing.T) {
+	for filter, want := range map[string]string{
+		"src ip 192.0.2.1": "dst ip 192.0.2.1",
+		"net 10/8":         "dst or src net 10/8",
+		"src port 53 and not dst port in [80 443-445]": "dst port 53 and not src port in [80 443-445]",
+		"in if 7 or out if 8":                          "out if 7 or in if 8",
+		"src as > 5 and prev as 3":                     "dst as > 5 and next as 3",
+		"src mask 24":                                  "dst mask 24",
+		"src vlan 1":                                   "dst vlan 1",
+		"src mac 00:00:5e:00:53:01":                    "dst mac 00:00:5e:00:53:01",
+		"in vrf 1":                                     "out vrf 1",
+		"src nip 192.0.2.1 and src nport 9":            "dst nip 192.0.2.1 and dst nport 9",
+		"src user ~ '^a' and dst user has b":           "dst user ~ '^a' and src user has b",
+		"src tunip 192.0.2.1":                          "dst tunip 192.0.2.1",
+		"tunnel_src_addr present":                      "tunnel_dst_addr present",
+		"flags S and proto tcp and bytes > 1k and bps > 1 and not flags A": "flags S and proto tcp and bytes > 1k and bps > 1 and not flags A",
+		"src tos 1 and dst tos 2":                   "src tos 1 and dst tos 2",
+		"next ip 192.0.2.1 and router ip 192.0.2.2": "next ip 192.0.2.1 and router ip 192.0.2.2",
+		"": "",
+	} {
+		f := mustParse(t, filter)
+		before := f.SQL()
+		swapped := f.Swapped()
+		if swapped.SQL() != mustParse(t, want).SQL() {
+			t.Errorf("%s: %s", filter, swapped.SQL())
+		}
+		if f.SQL() != before || swapped.Swapped().SQL() != before {
+			t.Errorf("%s: %s after it was swapped, %s swapped twice", filter, f.SQL(), swapped.Swapped().SQL())
+		}
+	}
+	var none *Filter
+	if none.Swapped() != nil {
+		t.Error("a nil filter swapped is another")
+	}
+}
+
 func TestFilterErrors(t *testing.T) {
 	for _, c := range []struct {
 		filter     string

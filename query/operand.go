@@ -24,7 +24,7 @@ type literal func(p *parser) (first, last string, err *FilterError)
 
 // nothing is the operand of a primitive that is complete by itself.
 func nothing(e expr) operand {
-	return operand{"", func(*parser, []string, bool) (expr, *FilterError) { return e, nil }}
+	return operand{"", func(*parser, []value, bool) (expr, *FilterError) { return e, nil }}
 }
 
 var comparators = map[string]string{
@@ -43,7 +43,7 @@ func compare(what string, ordered bool, read literal) operand {
 	if ordered {
 		syntax = "[comparator] " + what + " | in [ " + what + " … ]"
 	}
-	return operand{syntax, func(p *parser, values []string, all bool) (expr, *FilterError) {
+	return operand{syntax, func(p *parser, values []value, all bool) (expr, *FilterError) {
 		if p.accept("in") {
 			return p.list(values, all, read)
 		}
@@ -70,11 +70,11 @@ func compare(what string, ordered bool, read literal) operand {
 			p.next = start
 			return nil, p.unexpected("a single value after " + operator)
 		}
-		e := forEach(values, all, func(value string) expr {
+		e := forEach(values, all, func(v value) expr {
 			if first != last {
-				return membership{value: value, ranges: [][2]string{{first, last}}}
+				return membership{value: v, ranges: [][2]string{{first, last}}}
 			}
-			return comparison{value, test, first}
+			return comparison{v, test, first}
 		})
 		if operator == "!=" {
 			return negation{e}, nil
@@ -84,7 +84,7 @@ func compare(what string, ordered bool, read literal) operand {
 }
 
 // forEach makes one test of each value and joins them.
-func forEach(values []string, all bool, test func(value string) expr) expr {
+func forEach(values []value, all bool, test func(value) expr) expr {
 	operator := " OR "
 	if all {
 		operator = " AND "
@@ -97,7 +97,7 @@ func forEach(values []string, all bool, test func(value string) expr) expr {
 }
 
 // list parses `[ value value, value … ]`.
-func (p *parser) list(values []string, all bool, read literal) (expr, *FilterError) {
+func (p *parser) list(values []value, all bool, read literal) (expr, *FilterError) {
 	if !p.accept("[") {
 		return nil, p.unexpected("[ and a list of values")
 	}
@@ -124,9 +124,9 @@ func (p *parser) list(values []string, all bool, read literal) (expr, *FilterErr
 		p.next--
 		return nil, p.unexpected("at least one value in the list")
 	}
-	return forEach(values, all, func(value string) expr {
+	return forEach(values, all, func(v value) expr {
 		m := m
-		m.value = value
+		m.value = v
 		return m
 	}), nil
 }
@@ -297,7 +297,7 @@ var textOperand = func() operand {
 		text, err := p.someText("a text, in quotes unless it is a single word")
 		return textLiteral(text), textLiteral(text), err
 	})
-	return operand{equal.syntax + " | contains text | has word | ~ regex", func(p *parser, values []string, all bool) (expr, *FilterError) {
+	return operand{equal.syntax + " | contains text | has word | ~ regex", func(p *parser, values []value, all bool) (expr, *FilterError) {
 		var function, pattern string
 		var err *FilterError
 		switch {
@@ -317,7 +317,7 @@ var textOperand = func() operand {
 		if err != nil {
 			return nil, err
 		}
-		return forEach(values, all, func(value string) expr { return call{function, value, textLiteral(pattern)} }), nil
+		return forEach(values, all, func(v value) expr { return call{function, v, textLiteral(pattern)} }), nil
 	}}
 }()
 
@@ -469,16 +469,16 @@ var forwardOperand = func() operand {
 
 // flagsOperand reads TCP flags by their letters, which must all be set, or a
 // number, which must be all the flags.
-var flagsOperand = operand{"flags | number", func(p *parser, values []string, all bool) (expr, *FilterError) {
+var flagsOperand = operand{"flags | number", func(p *parser, values []value, all bool) (expr, *FilterError) {
 	t := p.peek()
 	if t.kind == word {
 		if exact, ok := parseNumber(t.text, math.MaxUint16); ok {
 			p.next++
-			return forEach(values, all, func(value string) expr { return comparison{value, "=", uintLiteral(exact)} }), nil
+			return forEach(values, all, func(v value) expr { return comparison{v, "=", uintLiteral(exact)} }), nil
 		}
 		if mask, ok := parseFlags(t.text); ok {
 			p.next++
-			return forEach(values, all, func(value string) expr { return maskTest{value, mask} }), nil
+			return forEach(values, all, func(v value) expr { return maskTest{v, mask} }), nil
 		}
 	}
 	return nil, p.unexpected("TCP flags, any of the letters U A P R S F E C X, or their sum as a number")

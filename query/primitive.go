@@ -40,62 +40,53 @@ type primitive struct {
 	doc      string
 }
 
-// subject is a way to begin a primitive and the SQL values it then tests. With
+// subject is a way to begin a primitive and the values it then tests. With
 // more than one value, one that matches is enough.
 type subject struct {
 	phrases string // synonyms, separated by |
-	values  []string
+	values  []value
 }
 
 // operand is what may follow the subject.
 type operand struct {
 	syntax string
-	parse  func(p *parser, values []string, all bool) (expr, *FilterError)
+	parse  func(p *parser, values []value, all bool) (expr, *FilterError)
 }
 
 // phrase is a subject found in a filter.
 type phrase struct {
 	primitive int // its index, to tell primitives apart
-	values    []string
-	parse     func(p *parser, values []string, all bool) (expr, *FilterError)
+	values    []value
+	parse     func(p *parser, values []value, all bool) (expr, *FilterError)
 }
 
-// SQL values that are computed from columns.
-const (
-	flowsSQL    = `coalesce("aggregated_flows", 1)`
-	durationSQL = `greatest(epoch_ms("end") - epoch_ms("start"), 0)`
+// Values that are computed from columns.
+var (
+	flowCount    = value{"coalesce(%s, 1)", []flow.Column{flow.AggregatedFlows}}
+	flowDuration = value{"greatest(epoch_ms(%s) - epoch_ms(%s), 0)", []flow.Column{flow.End, flow.Start}}
 	// Rates and means are whole numbers, rounded down, and zero where there is
 	// nothing to divide by: as nfdump computes them.
-	bppSQL = `(CASE WHEN "packets" > 0 THEN "bytes" // "packets" ELSE 0 END)`
-	ppsSQL = `(CASE WHEN "end" > "start" THEN "packets"::HUGEINT * 1000 // (epoch_ms("end") - epoch_ms("start")) ELSE 0 END)`
-	bpsSQL = `(CASE WHEN "end" > "start" THEN "bytes"::HUGEINT * 8000 // (epoch_ms("end") - epoch_ms("start")) ELSE 0 END)`
+	bytesPerPacket   = value{"(CASE WHEN %[1]s > 0 THEN %[2]s // %[1]s ELSE 0 END)", []flow.Column{flow.Packets, flow.Bytes}}
+	packetsPerSecond = value{"(CASE WHEN %[1]s > %[2]s THEN %[3]s::HUGEINT * 1000 // (epoch_ms(%[1]s) - epoch_ms(%[2]s)) ELSE 0 END)", []flow.Column{flow.End, flow.Start, flow.Packets}}
+	bitsPerSecond    = value{"(CASE WHEN %[1]s > %[2]s THEN %[3]s::HUGEINT * 8000 // (epoch_ms(%[1]s) - epoch_ms(%[2]s)) ELSE 0 END)", []flow.Column{flow.End, flow.Start, flow.Bytes}}
 
 	// NetFlow v5 knows engines in place of observation domains.
-	engineTypeSQL = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" // 256 END)`
-	engineIDSQL   = `(CASE WHEN "export_protocol" = 5 THEN "observation_domain" % 256 END)`
+	engineType = value{"(CASE WHEN %s = 5 THEN %s // 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
+	engineID   = value{"(CASE WHEN %s = 5 THEN %s %% 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
 
 	// The network of an overlay, of a tunnel that was entered or as the exporter
 	// has it, with the encapsulation in the top byte.
-	tunnelVNISQL  = `(CASE WHEN "tunnel" IN (%d, %d) THEN "tunnel_id" END)`
-	segmentVNISQL = `("segment_id" & 16777215)`
+	tunnelVNI  = value{fmt.Sprintf("(CASE WHEN %%s IN (%d, %d) THEN %%s END)", flow.TunnelVXLAN, flow.TunnelGeneve), []flow.Column{flow.Tunnel, flow.TunnelID}}
+	segmentVNI = value{"(%s & 16777215)", []flow.Column{flow.SegmentID}}
 
-	dscpSQL          = `("tos" // 4)`
-	forwardStatusSQL = `"forwarding_status"`
+	dscp = value{"(%s // 4)", []flow.Column{flow.TOS}}
 )
-
-func columns(list ...flow.Column) []string {
-	quoted := make([]string, len(list))
-	for i, c := range list {
-		quoted[i] = quote(c.String())
-	}
-	return quoted
-}
 
 // primitives is the table of all conditions. The columns' own names are
 // added to it below.
 var primitives = []primitive{
 	{[]subject{{"any", nil}}, nothing(constant(true)), "Every flow."},
-	{[]subject{{"ipv4|inet|inet4", nil}}, nothing(join(" OR ", isIPv4(`"src_addr"`), isIPv4(`"dst_addr"`))), "Flows between IPv4 addresses."},
+	{[]subject{{"ipv4|inet|inet4", nil}}, nothing(join(" OR ", isIPv4(column(flow.SrcAddr)), isIPv4(column(flow.DstAddr)))), "Flows between IPv4 addresses."},
 	{[]subject{{"ipv6|inet6", nil}}, nothing(isIPv6), "Flows between IPv6 addresses."},
 	{[]subject{
 		{"ip|host", columns(flow.SrcAddr, flow.DstAddr)},
@@ -166,8 +157,8 @@ var primitives = []primitive{
 	{[]subject{{"next ip|nexthop", columns(flow.NextHop)}}, addressOperand, "Next hop."},
 	{[]subject{{"bgpnext ip|bgpnexthop", columns(flow.BGPNextHop)}}, addressOperand, "BGP next hop."},
 	{[]subject{{"router ip|exporter ip|router", columns(flow.Exporter)}}, addressOperand, "The device that exported the flow."},
-	{[]subject{{"engine-type|engine type", []string{engineTypeSQL}}}, number(1<<8 - 1), "Engine type of a NetFlow v5 exporter."},
-	{[]subject{{"engine-id|engine id", []string{engineIDSQL}}}, number(1<<8 - 1), "Engine id of a NetFlow v5 exporter."},
+	{[]subject{{"engine-type|engine type", []value{engineType}}}, number(1<<8 - 1), "Engine type of a NetFlow v5 exporter."},
+	{[]subject{{"engine-id|engine id", []value{engineID}}}, number(1<<8 - 1), "Engine id of a NetFlow v5 exporter."},
 	{[]subject{{"observation domain id|domain id|odid", columns(flow.ObservationDomain)}}, number(1<<32 - 1), "Observation domain, NetFlow v9 source id, sFlow sub-agent."},
 	{[]subject{
 		{"bytes|in bytes", columns(flow.Bytes)},
@@ -175,17 +166,17 @@ var primitives = []primitive{
 	{[]subject{
 		{"packets|in packets", columns(flow.Packets)},
 	}, number(1<<64 - 1), "Packets of the flow; multiplied by the sampling rate where the query shows them so."},
-	{[]subject{{"flows|flow", []string{flowsSQL}}}, number(1<<64 - 1), "Flows that the record stands for: 1, unless the device summed up more; of groups, their flows."},
-	{[]subject{{"duration", []string{durationSQL}}}, number(1<<63 - 1), "Time from the first packet to the last, in milliseconds."},
-	{[]subject{{"bpp", []string{bppSQL}}}, number(1<<64 - 1), "Bytes per packet."},
-	{[]subject{{"pps", []string{ppsSQL}}}, number(1<<64 - 1), "Packets per second, 0 for a flow without duration."},
-	{[]subject{{"bps", []string{bpsSQL}}}, number(1<<64 - 1), "Bits per second, 0 for a flow without duration."},
+	{[]subject{{"flows|flow", []value{flowCount}}}, number(1<<64 - 1), "Flows that the record stands for: 1, unless the device summed up more; of groups, their flows."},
+	{[]subject{{"duration", []value{flowDuration}}}, number(1<<63 - 1), "Time from the first packet to the last, in milliseconds."},
+	{[]subject{{"bpp", []value{bytesPerPacket}}}, number(1<<64 - 1), "Bytes per packet."},
+	{[]subject{{"pps", []value{packetsPerSecond}}}, number(1<<64 - 1), "Packets per second, 0 for a flow without duration."},
+	{[]subject{{"bps", []value{bitsPerSecond}}}, number(1<<64 - 1), "Bits per second, 0 for a flow without duration."},
 	{[]subject{{"tos|src tos", columns(flow.TOS)}}, number(1<<8 - 1), "IPv4 ToS or IPv6 traffic class, the whole byte."},
 	{[]subject{{"dst tos", columns(flow.PostTOS)}}, number(1<<8 - 1), "ToS after the device re-marked it."},
-	{[]subject{{"dscp", []string{dscpSQL}}}, dscpOperand, "DSCP, the upper six bits of the ToS byte."},
-	{[]subject{{"fwdstat", []string{forwardStatusSQL}}}, forwardOperand, "Forwarding status as a number, or its class: unknown, forwarded, dropped, consumed."},
-	{[]subject{{"ingress", nil}}, nothing(comparison{quote(flow.Direction.String()), "=", uintLiteral(flow.Ingress)}), "Flows metered where they came in."},
-	{[]subject{{"egress", nil}}, nothing(comparison{quote(flow.Direction.String()), "=", uintLiteral(flow.Egress)}), "Flows metered where they left."},
+	{[]subject{{"dscp", []value{dscp}}}, dscpOperand, "DSCP, the upper six bits of the ToS byte."},
+	{[]subject{{"fwdstat", columns(flow.ForwardingStatus)}}, forwardOperand, "Forwarding status as a number, or its class: unknown, forwarded, dropped, consumed."},
+	{[]subject{{"ingress", nil}}, nothing(comparison{column(flow.Direction), "=", uintLiteral(flow.Ingress)}), "Flows metered where they came in."},
+	{[]subject{{"egress", nil}}, nothing(comparison{column(flow.Direction), "=", uintLiteral(flow.Egress)}), "Flows metered where they left."},
 	{[]subject{{"direction|flowdir", columns(flow.Direction)}}, enumeration(flow.Direction), "Where the flow was metered."},
 	{[]subject{
 		{"nip|xip", columns(flow.PostNATSrcAddr, flow.PostNATDstAddr)},
@@ -215,20 +206,15 @@ var primitives = []primitive{
 		{"src tunip", columns(flow.TunnelSrcAddr)},
 		{"dst tunip", columns(flow.TunnelDstAddr)},
 	}, addressOperand, "Address at which the tunnel begins or ends, that the packet was taken out of."},
-	{[]subject{{"vni", []string{fmt.Sprintf(tunnelVNISQL, flow.TunnelVXLAN, flow.TunnelGeneve), segmentVNISQL}}}, number(1<<24 - 1), "Network of a VXLAN or Geneve overlay: of the tunnel that the packet was taken out of, or as the exporter names it."},
+	{[]subject{{"vni", []value{tunnelVNI, segmentVNI}}}, number(1<<24 - 1), "Network of a VXLAN or Geneve overlay: of the tunnel that the packet was taken out of, or as the exporter names it."},
 }
 
 var isIPv6 = func() expr {
-	known := func(column string) expr {
-		return junction{" AND ", []expr{notNull(column), negation{isIPv4(column)}}}
+	known := func(address value) expr {
+		return junction{" AND ", []expr{notNull{address}, negation{isIPv4(address)}}}
 	}
-	return join(" OR ", known(`"src_addr"`), known(`"dst_addr"`))
+	return join(" OR ", known(column(flow.SrcAddr)), known(column(flow.DstAddr)))
 }()
-
-// notNull tests that a value is present.
-type notNull string
-
-func (n notNull) appendSQL(dst []byte) []byte { return append(append(dst, n...), " IS NOT NULL"...) }
 
 // grammar is what the parser knows: the primitives, and the words that begin them.
 type grammar struct {
