@@ -83,14 +83,6 @@ func Tables(dir string) ([]string, error) {
 	return names, nil
 }
 
-// tableRoot is where the days of a table are.
-func tableRoot(dir, table string) string {
-	if table == flowsDir {
-		return filepath.Join(dir, flowsDir)
-	}
-	return filepath.Join(dir, rollupsDir, table)
-}
-
 // Describe tells what is in the data directory dir. It needs no lock, and
 // works while a server runs. Sizes and times stand in the files' names;
 // columns takes reading every footer, of which progress tells.
@@ -106,7 +98,11 @@ func Describe(ctx context.Context, dir string, columns bool, progress func(done,
 	var all [][]Segment
 	files := 0
 	for _, name := range names {
-		segments, covered, err := listTable(tableRoot(dir, name))
+		segments, err := segmentsOf(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		_, covered, err := listOf(dir, name)
 		if err != nil {
 			return nil, err
 		}
@@ -172,61 +168,6 @@ func stretch(first, last *time.Time, from, to time.Time) {
 	if last.IsZero() || to.After(*last) {
 		*last = to
 	}
-}
-
-// listTable lists the files of a table with their sizes, by seal time, and
-// apart from them those that others cover.
-func listTable(root string) (segments, covered []Segment, err error) {
-	for range attempts {
-		segments, covered, err = listRoot(root)
-		if err != nil {
-			return nil, nil, err
-		}
-		complete := true
-		for i := range segments {
-			info, err := os.Lstat(segments[i].Path)
-			if errors.Is(err, fs.ErrNotExist) {
-				complete = false
-				break
-			}
-			if err != nil {
-				return nil, nil, fmt.Errorf("store: list segments: %w", err)
-			}
-			segments[i].Bytes = info.Size()
-		}
-		if complete {
-			return segments, covered, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("store: list segments in %s: %w", root, errVanished)
-}
-
-// listRoot is list for any table.
-func listRoot(root string) (segments, covered []Segment, err error) {
-	days, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("store: read the data directory: %w", err)
-	}
-	for _, day := range days {
-		if !day.IsDir() {
-			continue
-		}
-		path := filepath.Join(root, day.Name())
-		names, err := listDay(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, name := range names {
-			if s, ok := parseSegment(filepath.Join(path, name)); ok {
-				segments = append(segments, s)
-			}
-		}
-	}
-	segments, covered = uncover(segments)
-	return segments, covered, nil
 }
 
 // pile counts the files below a directory, which need not be there.

@@ -34,6 +34,8 @@ Exit status: 0 done, 1 failed or something is wrong, 2 called wrongly.
 // storeCommands are the words after `minamo store`.
 var storeCommands = []storeSubcommand{
 	{"stats", "rows, bytes and times, by table, column, day or exporter", statsUsage, storeStats},
+	{"compact", "merge small files and make rollups now", compactUsage, storeCompact},
+	{"import", "add flows from Parquet files of ours, or from nfdump", importUsage, storeImport},
 }
 
 type storeSubcommand struct {
