@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +131,7 @@ func (s *Server) askReport(ctx context.Context, kind string, u *understood, r qu
 		if err != nil {
 			return nil, query.Stats{}, err
 		}
-		return newReport(a), a.Stats, nil
+		return NewReport(a), a.Stats, nil
 	})
 	if err != nil {
 		return nil, err
@@ -166,14 +167,15 @@ func (s *Server) reportCommand(r query.Report, asked Range) string {
 	return commandLine(words...)
 }
 
-func newReport(a *query.Answer) *Report {
+// NewReport is an answer as the API gives it, without meta.
+func NewReport(a *query.Answer) *Report {
 	if a == nil {
 		return nil
 	}
 	r := &Report{
 		By: names(a.By), Metric: string(a.Metric), Unit: a.Metric.Unit(), From: a.From.UTC(), To: a.To.UTC(), Step: int(a.Step / time.Second),
 		Times: a.Times, Rows: newRows(a, a.Rows), Groups: a.Rest, Total: newRow(a, &a.Total, "Total"), Left: newRows(a, a.Left),
-		Exact: a.Exact, Missing: a.Missing, Earlier: newReport(a.Earlier), Mirror: newReport(a.Mirror),
+		Exact: a.Exact, Missing: a.Missing, Earlier: NewReport(a.Earlier), Mirror: NewReport(a.Mirror),
 	}
 	if a.Other != nil {
 		other := newRow(a, a.Other, "Other")
@@ -211,6 +213,9 @@ func keyMap(values map[string]query.Value) map[string]any {
 }
 
 func (r *Report) how() *Meta { return r.Meta }
+
+// WriteCSV writes the report as the API's CSV.
+func (r *Report) WriteCSV(w io.Writer) error { return encoding{sink: newCSVSink}.write(w, r.table()) }
 
 // table has a line for each row and for other; as a series, for each bucket of each.
 func (r *Report) table() *table {
