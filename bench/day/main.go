@@ -25,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,6 +63,9 @@ var steps = []step{
 		defer p.done()
 		return writeNfdump(newDay(o.seed, o.flows, date), o.nfdump(), p)
 	}},
+	{"compact", compact},
+	{"measure", measure},
+	{"ingest", ingest},
 }
 
 func main() {
@@ -154,6 +158,13 @@ func generate(o *options) error {
 		}
 		p.add(b.Len())
 	}
+}
+
+// compact brings the directory to the state in which a server keeps it.
+func compact(o *options) error {
+	c := exec.Command(o.minamo, "store", "compact", "--data", o.data())
+	c.Stdout, c.Stderr = os.Stderr, os.Stderr
+	return c.Run()
 }
 
 // progress tells on stderr how far a step is.
