@@ -31,6 +31,9 @@ func (s *Server) register(api huma.API) {
 	stop := operation("stop", "/api/questions/{id}", "Stop it")
 	stop.Method = http.MethodDelete
 	huma.Register(api, stop, s.stopQuestion)
+	if s.SQL {
+		s.registerSQL(api)
+	}
 }
 
 func operation(id, path, summary string) huma.Operation {

@@ -191,7 +191,14 @@ func size[T any](r reply[T], limit int64) int64 {
 func (s *Server) failed(kind string, begin time.Time, err error) error {
 	outcome, problem := "error", huma.Error500InternalServerError("the question could not be answered: "+err.Error())
 	var engine *duckdb.Error
+	wrong, isWrong := error(nil), false
+	if kind == "sql" {
+		wrong, isWrong = wrongSQL(err)
+	}
 	switch {
+	case isWrong:
+		s.queries.WithLabelValues(kind, "wrong").Observe(time.Since(begin).Seconds())
+		return wrong
 	case errors.Is(err, errFull):
 		outcome, problem = "refused", again(fmt.Sprintf("%d questions run and %d wait already: ask again in a few seconds, or raise query.waiting", s.Concurrency, s.Waiting))
 	case errors.Is(err, errWaited):

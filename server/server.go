@@ -40,6 +40,9 @@ type Config struct {
 	Concurrency int   // questions that run at once; default 4
 	Waiting     int   // questions that wait; more are refused
 	Cache       int64 // bytes of answers that are kept; 0 keeps none
+
+	SQL       bool         // whether experts may ask in SQL
+	SQLLimits query.Config // of each such question
 }
 
 // Deps are the pieces a Server shows.
