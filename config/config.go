@@ -90,6 +90,20 @@ type Store struct {
 	Seal    Duration `yaml:"seal"`
 	MaxAge  Duration `yaml:"max-age"`
 	MaxSize Size     `yaml:"max-size"`
+	Rollups Rollups  `yaml:"rollups"`
+}
+
+// Rollups are how long sums are kept, by the length of their buckets.
+type Rollups struct {
+	Minute Limits `yaml:"minute"`
+	Hour   Limits `yaml:"hour"`
+	Day    Limits `yaml:"day"`
+}
+
+// Limits are those of a table of rollups.
+type Limits struct {
+	MaxAge  Duration `yaml:"max-age"`
+	MaxSize Size     `yaml:"max-size"`
 }
 
 // Query bounds what questions may use.

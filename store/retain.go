@@ -5,37 +5,81 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/minamo-flow/minamo/rollup"
 )
 
-// retain deletes the oldest segments: those past their age, and those beyond
-// the size of all. Age counts from sealing, which no device's clock can bend.
+// Limits are how long and how big a table may grow.
+type Limits struct {
+	MaxAge   time.Duration // delete segments sealed longer ago; 0: never
+	MaxBytes int64         // delete the oldest segments beyond this size of all; 0: no limit
+}
+
+// retain deletes the oldest segments of every table: those past their age, and
+// those beyond the size of all. Age counts from sealing, which no device's
+// clock can bend.
 func (s *Store) retain(now time.Time) error {
-	segments := s.manifest()
+	errs := []error{s.retainTable(flowsDir, s.manifest(), Limits{s.cfg.MaxAge, s.cfg.MaxBytes}, now)}
+	covers := s.covers()
+	for i, table := range rollupTables {
+		_, level, _ := rollup.Find(table)
+		errs = append(errs, s.retainTable(table, covers[i], s.cfg.Rollups[level], now))
+	}
+	// The long flows belong to all tables.
+	s.listing.Lock()
+	long := slices.Clone(s.parts[longTable])
+	s.listing.Unlock()
+	var longest time.Duration
+	for _, level := range rollup.Levels {
+		limits := s.cfg.Rollups[level]
+		if limits.MaxAge == 0 {
+			longest = 0
+			break
+		}
+		longest = max(longest, limits.MaxAge)
+	}
+	errs = append(errs, s.retainTable(longTable, long, Limits{MaxAge: longest}, now))
+	return errors.Join(errs...)
+}
+
+func (s *Store) retainTable(table string, segments []Segment, limits Limits, now time.Time) error {
 	var total int64
 	for _, segment := range segments {
 		total += segment.Bytes
 	}
-	deleted, flows := 0, int64(0)
+	deleted, rows := 0, int64(0)
 	for _, segment := range segments {
-		old := s.cfg.MaxAge > 0 && segment.SealedLast.Before(now.Add(-s.cfg.MaxAge))
-		big := s.cfg.MaxBytes > 0 && total > s.cfg.MaxBytes
+		old := limits.MaxAge > 0 && segment.SealedLast.Before(now.Add(-limits.MaxAge))
+		big := limits.MaxBytes > 0 && total > limits.MaxBytes
 		if !old && !big {
 			break
 		}
 		if err := os.Remove(segment.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		s.replace([]Segment{segment})
+		s.forget(segment)
 		total -= segment.Bytes
-		deleted, flows = deleted+1, flows+segment.Rows
+		deleted, rows = deleted+1, rows+segment.Rows
 		s.metrics.deleted.Inc()
 		if day := filepath.Dir(segment.Path); filepath.Base(day) < now.UTC().AddDate(0, 0, -1).Format(dayLayout) {
 			os.Remove(day) // works when this was its last
 		}
 	}
 	if deleted > 0 {
-		s.log.Info("old segments deleted", "segments", deleted, "flows", flows, "bytes_left", total)
+		s.log.Info("old segments deleted", "table", table, "segments", deleted, "rows", rows, "bytes_left", total)
 	}
 	return nil
+}
+
+// forget takes a segment off its list.
+func (s *Store) forget(segment Segment) {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	if segment.Table == "" {
+		s.segments = replaceIn(s.segments, []Segment{segment})
+	} else {
+		s.parts[segment.Table] = replaceIn(s.parts[segment.Table], []Segment{segment})
+	}
 }

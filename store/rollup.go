@@ -259,9 +259,7 @@ func (s *Store) dropPart(part Segment) error {
 	if err := os.Remove(part.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	s.listing.Lock()
-	s.parts[part.Table] = replaceIn(s.parts[part.Table], []Segment{part})
-	s.listing.Unlock()
+	s.forget(part)
 	s.metrics.damaged.Inc()
 	s.log.Error("a part of a rollup is damaged and was deleted: it is made anew from the flows that are kept", "part", part.Path)
 	return nil

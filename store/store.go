@@ -1,6 +1,6 @@
 // Package store keeps flows on disk: Parquet files that anyone may read, one
-// sealed about every second, merged into bigger ones in the background, and
-// deleted by age and size. docs/storage.md describes them.
+// sealed about every second, merged into bigger ones in the background, summed
+// up into rollups, and deleted by age and size. docs/storage.md describes them.
 //
 // collect writes batches (Store.Write). Readers need no Store: Pin opens the
 // files of a directory, from any process, and they stay readable whatever the
@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/rollup"
 )
 
 // Config says where and how flows are kept. Only Dir is needed.
@@ -35,6 +36,9 @@ type Config struct {
 	SealRows int           // seal earlier when there are so many; default 131072
 	MaxAge   time.Duration // delete segments sealed longer ago; 0: never
 	MaxBytes int64         // delete the oldest segments beyond this size of all; 0: no limit
+
+	// Rollups are the limits of the tables of rollups, of each for itself.
+	Rollups map[rollup.Level]Limits
 
 	// MaxUnsealed bounds the rows in memory, which wait there while sealing
 	// cannot keep up or the disk is full; default 4 × SealRows. A row takes

@@ -22,6 +22,7 @@ import (
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/server"
 	"github.com/minamo-flow/minamo/store"
 	"github.com/minamo-flow/minamo/web"
@@ -135,6 +136,11 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Seal:     time.Duration(cfg.Store.Seal),
 		MaxAge:   time.Duration(cfg.Store.MaxAge),
 		MaxBytes: int64(cfg.Store.MaxSize),
+		Rollups: map[rollup.Level]store.Limits{
+			rollup.Minute: limits(cfg.Store.Rollups.Minute),
+			rollup.Hour:   limits(cfg.Store.Rollups.Hour),
+			rollup.Day:    limits(cfg.Store.Rollups.Day),
+		},
 	}, log.With("component", "store"), metrics)
 	if err != nil {
 		return err
@@ -225,6 +231,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	log.Info("stopped: everything received is stored")
 	return nil
+}
+
+func limits(l config.Limits) store.Limits {
+	return store.Limits{MaxAge: time.Duration(l.MaxAge), MaxBytes: int64(l.MaxSize)}
 }
 
 // greet tells where to point exporters, where the console is, where data go.
