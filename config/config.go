@@ -95,13 +95,13 @@ type Store struct {
 
 // Rollups are how long sums are kept, by the length of their buckets.
 type Rollups struct {
-	Minute Limits `yaml:"minute"`
-	Hour   Limits `yaml:"hour"`
-	Day    Limits `yaml:"day"`
+	Minute Retention `yaml:"minute"`
+	Hour   Retention `yaml:"hour"`
+	Day    Retention `yaml:"day"`
 }
 
-// Limits are those of a table of rollups.
-type Limits struct {
+// Retention is that of a table of rollups.
+type Retention struct {
 	MaxAge  Duration `yaml:"max-age"`
 	MaxSize Size     `yaml:"max-size"`
 }

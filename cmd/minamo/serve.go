@@ -233,7 +233,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	return nil
 }
 
-func limits(l config.Limits) store.Limits {
+func limits(l config.Retention) store.Limits {
 	return store.Limits{MaxAge: time.Duration(l.MaxAge), MaxBytes: int64(l.MaxSize)}
 }
 
