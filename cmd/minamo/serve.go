@@ -137,9 +137,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		MaxAge:   time.Duration(cfg.Store.MaxAge),
 		MaxBytes: int64(cfg.Store.MaxSize),
 		Rollups: map[rollup.Level]store.Limits{
-			rollup.Minute: limits(cfg.Store.Rollups.Minute),
-			rollup.Hour:   limits(cfg.Store.Rollups.Hour),
-			rollup.Day:    limits(cfg.Store.Rollups.Day),
+			rollup.Minute: retention(cfg.Store.Rollups.Minute),
+			rollup.Hour:   retention(cfg.Store.Rollups.Hour),
+			rollup.Day:    retention(cfg.Store.Rollups.Day),
 		},
 	}, log.With("component", "store"), metrics)
 	if err != nil {
@@ -233,7 +233,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	return nil
 }
 
-func limits(l config.Retention) store.Limits {
+func retention(l config.Retention) store.Limits {
 	return store.Limits{MaxAge: time.Duration(l.MaxAge), MaxBytes: int64(l.MaxSize)}
 }
 
