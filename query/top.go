@@ -294,7 +294,7 @@ func twins(by []Dimension) ([]int, error) {
 	twins := make([]int, len(by))
 	sides := false
 	for i, d := range by {
-		name := otherSide(d.Name)
+		name := d.Swapped().Name
 		twins[i] = slices.IndexFunc(by, func(o Dimension) bool { return o.Name == name })
 		if d.bothSides() {
 			return nil, refuse("%s has no direction that could be folded", d.Name)
@@ -308,20 +308,6 @@ func twins(by []Dimension) ([]int, error) {
 		return nil, refuse("folding both directions needs something of both sides to group by, such as src_addr and dst_addr")
 	}
 	return twins, nil
-}
-
-// otherSide is the name of a dimension seen from the other side of a flow:
-// dst_port for src_port, and the same name where it has no side.
-func otherSide(name string) string {
-	for _, pair := range [][2]string{{"src", "dst"}, {"in_", "out_"}, {"ingress_", "egress_"}, {"prev_", "next_as"}} {
-		for i, side := range pair {
-			before, after, ok := strings.Cut(name, side)
-			if ok && (before == "" || strings.HasSuffix(before, "_")) {
-				return before + pair[1-i] + after
-			}
-		}
-	}
-	return name
 }
 
 // having is the condition of a request's groups, over the relation "groups".
@@ -355,19 +341,13 @@ func having(r Request) (string, error) {
 			columns[side] = value
 		}
 	}
-	condition := r.Having.SQL()
-	var missing string
-	condition = replaceNames(condition, func(name string) string {
-		sql, ok := columns[name]
-		if !ok {
-			missing = name
+	needed := r.Having.Columns()
+	for c := range needed.All() {
+		if _, ok := columns[c.String()]; !ok {
+			return "", refuse("the groups have no %s to filter by: they have %s, flows, packets, bytes, start, end, duration, bps, pps and bpp", c, strings.Join(names, ", "))
 		}
-		return sql
-	})
-	if missing != "" {
-		return "", refuse("the groups have no %s to filter by: they have %s, flows, packets, bytes, start, end, duration, bps, pps and bpp", missing, strings.Join(names, ", "))
 	}
-	return condition, nil
+	return replaceNames(r.Having.SQL(), func(name string) string { return columns[name] }), nil
 }
 
 // replaceNames puts SQL in the place of every quoted name of a condition.

@@ -343,7 +343,7 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 	switch {
 	case custom:
 		var err error
-		if o.aggregate, err = query.ParseDimensions(bothFamilies(aggregate)); err != nil {
+		if o.aggregate, err = parseElements(bothFamilies(aggregate)); err != nil {
 			return fail("-A: %w", err)
 		}
 	case connections || o.fold != query.NoFold:
@@ -485,6 +485,38 @@ func connectionKey(fold query.Fold) []query.Dimension {
 	return by
 }
 
+// parseElements reads a list of elements, of which nfdump has more names than
+// dimensions have.
+func parseElements(list string) ([]query.Dimension, error) {
+	elements := strings.Split(list, ",")
+	for i, e := range elements {
+		e = strings.ToLower(strings.TrimSpace(e))
+		if reason := noElements[e]; reason != "" {
+			return nil, fmt.Errorf("%s is not here: %s", e, reason)
+		}
+		if name := elementNames[e]; name != "" {
+			elements[i] = name
+		}
+	}
+	return query.ParseDimensions(strings.Join(elements, ","))
+}
+
+var (
+	elementNames = map[string]string{
+		"inmac": "mac", "ethertype": "ether_type", "minttl": "ttl", "tunproto": "tunnel", "nat": "nat_event",
+		"natsrcip": "post_nat_src_addr", "natdstip": "post_nat_dst_addr", "natsrcport": "post_nat_src_port", "natdstport": "post_nat_dst_port",
+	}
+	noElements = map[string]string{
+		"geo": noCountries, "srcgeo": noCountries, "dstgeo": noCountries,
+		"asn": noNames, "srcasn": noNames, "dstasn": noNames,
+		"inam": noInterfaceNames, "onam": noInterfaceNames, "ivrfnam": noVRFNames, "evrfnam": noVRFNames,
+		"ja3": noPayload, "ja4": noPayload, "ja4s": noPayload, "cl": noLatency, "sl": noLatency, "al": noLatency,
+		"sysid": noSysID, "exp": noSysID, "outsrcmac": noMAC, "outmac": noMAC, "opid": noTags["opid"], "maxttl": noTTL,
+		"iace": noACE, "ixace": noACE, "eace": noACE, "exace": noACE,
+		"natip": "use natsrcip and natdstip", "natport": "use natsrcport and natdstport",
+	}
+)
+
 // bothFamilies makes one element of nfdump's two for an address's prefixes:
 // srcip/24/64 of srcip4/24,srcip6/64.
 func bothFamilies(list string) string {
@@ -527,10 +559,11 @@ func parseStatistic(text string, aggregate []query.Dimension) (statistic, error)
 	s := statistic{title: recordTitle}
 	switch {
 	case element != "record":
-		d, err := query.ParseDimension(element)
+		by, err := parseElements(element)
 		if err != nil {
 			return s, err
 		}
+		d := by[0]
 		s.title, s.by = title(d), []query.Dimension{d}
 	case aggregate != nil:
 		s.by = aggregate

@@ -224,24 +224,30 @@ var tags = []tag{
 
 // noTags are nfdump's tags that nothing in a flow record of ours answers.
 var noTags = map[string]string{
-	"exp": "exporters have no numbers: %ra is the exporter's address", "sysid": "exporters have no numbers: %ra is the exporter's address",
-	"inam": "interfaces have no names here: %in is the index", "onam": "interfaces have no names here: %out is the index",
-	"ivrfnam": "VRFs have no names here: %ivrf is the id", "evrfnam": "VRFs have no names here: %evrf is the id",
-	"sc": noCountries, "dc": noCountries, "sloc": noCountries, "dloc": noCountries, "gsa": noCountries, "gda": noCountries, "gsap": noCountries, "gdap": noCountries, "gra": noCountries, "gline": noCountries, "glong": noCountries,
-	"sasn": "AS numbers have no names here: %sas is the number", "dasn": "AS numbers have no names here: %das is the number",
-	"stor": "flows are not compared with lists of Tor exits", "dtor": "flows are not compared with lists of Tor exits",
+	"exp": noSysID, "sysid": noSysID, "inam": noInterfaceNames, "onam": noInterfaceNames, "ivrfnam": noVRFNames, "evrfnam": noVRFNames,
+	"sc": noCountries, "dc": noCountries, "sloc": noCountries, "dloc": noCountries, "gsa": noCountries, "gda": noCountries,
+	"gsap": noCountries, "gdap": noCountries, "gra": noCountries, "gline": noCountries, "glong": noCountries,
+	"sasn": noNames, "dasn": noNames, "stor": noTor, "dtor": noTor,
 	"ipl": noPayload, "opl": noPayload, "ja3": noPayload, "ja4": noPayload, "sni": noPayload, "tls": noPayload,
-	"cl": noLatency, "sl": noLatency, "al": noLatency,
-	"osmc": "one source and one destination MAC address are stored: %ismc, %idmc", "opid": "observation points are not stored",
-	"maxttl": "one TTL is stored, the least: %ttl", "frag": "%fragment_offset and %fragment_id are stored",
-	"sgt": "security group tags are not stored", "nfc": "connection ids are not stored", "msec": "the event's time is the flow's: %tsr", "tevt": "the event's time is the flow's: %ts",
-	"pbstep": "the block's step is not stored: %pbstart, %pbend, %pbsize", "idt": "files have no ident label",
+	"cl": noLatency, "sl": noLatency, "al": noLatency, "osmc": noMAC, "maxttl": noTTL,
+	"opid": "observation points are not stored", "frag": "fragment_offset and fragment_id are stored",
+	"sgt": "security group tags are not stored", "nfc": "connection ids are not stored", "idt": "files have no ident label",
+	"msec": "an event's time is the start of its flow, %tsr", "tevt": "an event's time is the start of its flow, %ts",
+	"pbstep": "the step of a port block is not stored; %pbstart, %pbend and %pbsize are there",
 }
 
 const (
-	noCountries = "countries and places are not stored"
-	noPayload   = "payload is not stored"
-	noLatency   = "latencies are not stored"
+	noSysID          = "exporters have no numbers, but addresses (router, %ra)"
+	noInterfaceNames = "flows have the indices of interfaces, not their names (inif, outif, %in, %out)"
+	noVRFNames       = "flows have the ids of VRFs, not their names (ivrf, evrf)"
+	noNames          = "flows have AS numbers without names (srcas, dstas)"
+	noCountries      = "countries and places are not stored"
+	noTor            = "flows are not compared with lists of Tor exits"
+	noPayload        = "payload is not stored"
+	noLatency        = "latencies are not stored"
+	noMAC            = "one source and one destination MAC address are stored (insrcmac, indstmac, %ismc, %idmc)"
+	noTTL            = "one TTL is stored, the least (ttl)"
+	noACE            = "an access list's name is stored as one text (iacl, eacl)"
 )
 
 func cols(list ...flow.Column) []flow.Column { return list }

@@ -406,6 +406,13 @@ var titles = map[string]string{
 	"src_mac": "Src MAC", "dst_mac": "Dst MAC", "app": "Service", "dscp": "DSCP",
 	"packet_size": "Packet size", "forwarding_status": "Fwd",
 	"prev_as": "Prev AS", "next_as": "Next AS", "as_path": "AS path", "communities": "Communities",
+	"icmp_type": "ICMP type", "icmp_code": "ICMP code", "ttl": "TTL", "ether_type": "Ethertype", "tunnel": "Tunnel",
+	"src_route": "Src Network", "dst_route": "Dst Network",
+	"in_vrf": "I-VRF-ID", "out_vrf": "E-VRF-ID", "nat_event": "NAT event", "firewall_event": "Event", "firewall_ext_event": "XEvent",
+	"post_nat_src_addr": "X-late Src IP", "post_nat_dst_addr": "X-late Dst IP", "post_nat_src_port": "X-late Src Port", "post_nat_dst_port": "X-late Dst Port",
+	"ingress_acl": "Ingress ACL", "egress_acl": "Egress ACL", "application_id": "Nbar ID", "observation_domain": "Obs domain",
+	"mpls_label1": "MPLS label 1", "mpls_label2": "MPLS label 2", "mpls_label3": "MPLS label 3", "mpls_label4": "MPLS label 4", "mpls_label5": "MPLS label 5",
+	"mpls_label6": "MPLS label 6", "mpls_label7": "MPLS label 7", "mpls_label8": "MPLS label 8", "mpls_label9": "MPLS label 9", "mpls_label10": "MPLS label 10",
 	"src_user": "Src User", "dst_user": "Dst User", "user": "User", "application_name": "Application",
 }
 
