@@ -42,7 +42,7 @@ var metrics = []metricRow{
 	{L2BPS, "Bits per second on Ethernet", "bit/s", "Bits per second with the overhead of layer 2 added to each packet, the mean over the range: what interface counters show, about.", true, "(bytes::HUGEINT + %d * packets::HUGEINT)", ""},
 	{PPS, "Packets per second", "packet/s", "Packets per second, the mean over the range.", true, "packets", ""},
 	{FPS, "Flows per second", "flow/s", "Flow records per second, the mean over the range.", true, "flows", ""},
-	{PacketSize, "Mean packet size", "bytes", "Bytes of layer 3 per packet.", false, "(CASE WHEN packets > 0 THEN bytes::DOUBLE / packets ELSE 0 END)", ""},
+	{PacketSize, "Mean packet size", "bytes/packet", "Bytes of layer 3 per packet.", false, "(CASE WHEN packets > 0 THEN bytes::DOUBLE / packets ELSE 0 END)", ""},
 	{Sources, "Source addresses", "addresses", "Different source addresses.", false, "extra", "src_addr"},
 	{Targets, "Destination addresses", "addresses", "Different destination addresses.", false, "extra", "dst_addr"},
 	{P95, "95th percentile", "bit/s", "95th percentile of the bits of layer 3 per second in the buckets of the range, five minutes each where there is no step: the nearest rank, as in billing. Buckets without traffic count as zero.", false, "extra", ""},

@@ -27,6 +27,7 @@ type command struct {
 var commands = []command{
 	{"serve", "receive flows, store them, serve the console", serveCommand},
 	{"flows", "ask the stored flows, in nfdump's manner", flowsCommand},
+	{"report", "who, how much, and how it went: standard reports and your own", reportCommand},
 	{"store", "look after the stored flows: stats, check, compact, export, import", storeCommand},
 	{"decode", "print the flows in capture files, one JSON object a line", decodeCommand},
 	{"replay", "send the export datagrams in a capture file again", replayCommand},
