@@ -74,11 +74,18 @@ func same(a, b []uint64) bool {
 	return true
 }
 
-func (c *cells) grow() {
-	c.table = make([]int32, max(64, 4*len(c.sums)))
-	if n := len(c.table); n&(n-1) != 0 {
-		c.table = make([]int32, 1<<bits.Len(uint(n)))
-	}
+// reserve makes room for about n further cells.
+func (c *cells) reserve(n int) {
+	c.keys = slices.Grow(c.keys, n*c.words)
+	c.sums = slices.Grow(c.sums, n)
+	c.index(len(c.sums) + n)
+}
+
+func (c *cells) grow() { c.index(max(32, 2*len(c.sums))) }
+
+// index makes a table for n cells.
+func (c *cells) index(n int) {
+	c.table = make([]int32, 1<<bits.Len(uint(2*n)))
 	mask := uint64(len(c.table) - 1)
 	for i := range c.sums {
 		slot := hash(c.key(i)) & mask
@@ -150,6 +157,9 @@ func (t *Cells) rise(l Level) *Cells {
 	up := NewCells(t.Cube, l)
 	for at, b := range t.buckets {
 		to := &up.bucket(floor(at, steps[l])).kept
+		if to.table == nil {
+			to.reserve(len(b.kept.sums))
+		}
 		for i := range b.kept.sums {
 			to.add(b.kept.key(i), b.kept.sums[i])
 		}
