@@ -1,465 +1,598 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/rollup"
 )
 
-// What a file may make a reader do. Ours stay far below; a file that goes
-// beyond is refused before any of it is decoded, so that a hostile one costs no
-// more memory than this.
-const (
-	maxFooter = 64 << 20
-	maxItems  = 1 << 20 // of all lists in a footer
-	maxPage   = 256 << 20
-	maxGroup  = 16 << 20 // rows of a row group, and values of a page
-)
+// Finding is something that Check has to tell of a file, or of a directory.
+type Finding struct {
+	Path    string
+	Table   string // "" where it is in none
+	Problem string
+	Advice  string
+	Damaged bool   // the file cannot be trusted: Repair sets it aside
+	Rename  string // the file is sound, but belongs here: Repair moves it
+	Note    bool   // nothing is wrong; it only should be known
+	Rows    int64  // that are lost with it, as its name tells
+}
 
-// SegmentsUnder lists the segments of flows below a directory, wherever in it
-// they are, without those that others cover: of a data directory, of its
-// flows/, or of one day of it.
-func SegmentsUnder(dir string) ([]Segment, error) {
-	var all []Segment
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+// Checked is what Check has looked at.
+type Checked struct {
+	Files    int
+	Rows     int64
+	Bytes    int64
+	Unsummed int64 // pages without a checksum: another program wrote them
+	Findings []Finding
+}
+
+// Wrong tells whether anything is.
+func (c *Checked) Wrong() bool {
+	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return !f.Note })
+}
+
+// checker is one call of Check.
+type checker struct {
+	Checked
+	ctx      context.Context
+	dir      string
+	total    int64
+	progress func(done, total, rows int64)
+}
+
+// Check verifies all files of the data directory dir: that every one is what
+// its name says, whole, and can be read to its last value; and what stands
+// about that should not. It only reads, and works while a server runs: a file
+// that is merged away meanwhile is passed over. progress is told bytes and rows.
+func Check(ctx context.Context, dir string, progress func(done, total, rows int64)) (*Checked, error) {
+	if progress == nil {
+		progress = func(_, _, _ int64) {}
+	}
+	c := &checker{ctx: ctx, dir: dir, progress: progress}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("store: read the data directory: %w", err)
+	}
+	c.columns()
+	tables, err := Tables(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]Segment, len(tables))
+	for i, table := range tables {
+		if all[i], err = c.list(table); err != nil {
+			return nil, err
+		}
+	}
+	for i, table := range tables {
+		for _, s := range all[i] {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if err := c.file(table, s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := c.leftovers(); err != nil {
+		return nil, err
+	}
+	return &c.Checked, nil
+}
+
+func (c *checker) found(f Finding) { c.Findings = append(c.Findings, f) }
+
+// columns checks columns.parquet.
+func (c *checker) columns() {
+	path := filepath.Join(c.dir, columnsFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		c.found(Finding{Path: path, Problem: "is missing", Advice: "a server writes it when it starts", Note: true})
+		return
+	}
+	if _, err := readColumns(path); err != nil {
+		c.found(Finding{Path: path, Problem: err.Error(), Advice: "a server writes it anew when it starts; columns of your own must be in its configuration then"})
+	}
+}
+
+// list lists the files of a table, and tells of what is no file of it, stands
+// in the wrong day, or overlaps another.
+func (c *checker) list(table string) ([]Segment, error) {
+	segments, err := segmentsOf(c.dir, table)
+	if err != nil {
+		return nil, err
+	}
+	_, covered, err := listOf(c.dir, table)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range segments {
+		c.total += s.Bytes
+		if day := filepath.Base(filepath.Dir(s.Path)); day != s.SealedFirst.Format(dayLayout) {
+			c.found(Finding{Path: s.Path, Table: table, Problem: fmt.Sprintf("is in the directory %s, but was sealed on %s", day, s.SealedFirst.Format(dayLayout)),
+				Advice: "move it into the directory of its day, or let minamo store check --repair do it", Rename: s.path(c.dir)})
+		}
+		if i > 0 && !s.SealedFirst.After(segments[i-1].SealedLast) {
+			c.found(Finding{Path: s.Path, Table: table, Problem: "its seal range overlaps that of " + filepath.Base(segments[i-1].Path) + ", and neither holds the other",
+				Advice: "no server makes such a file: if it was copied here, move it out and import it with minamo store import"})
+		}
+	}
+	for _, s := range covered {
+		c.found(Finding{Path: s.Path, Table: table, Problem: "is part of a merged file, and no reader counts it", Advice: "a merge is under way, or the next start deletes it", Note: true})
+	}
+	return segments, c.strangers(table)
+}
+
+// strangers tells of what is in a table's directory and is no segment.
+func (c *checker) strangers(table string) error {
+	root := tableDir(c.dir, table)
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			return err
+			return ignoreMissing(err)
 		}
 		if entry.IsDir() {
-			if path != dir && slices.Contains([]string{rollupsDir, "tmp", "damaged"}, entry.Name()) {
-				return filepath.SkipDir
+			if path != root {
+				if _, err := time.Parse(dayLayout, entry.Name()); err != nil {
+					c.found(Finding{Path: path, Table: table, Problem: "is no day", Advice: "nothing in it is read by day; move it elsewhere"})
+				}
 			}
 			return nil
 		}
-		s, ok := parseSegment(path)
-		if !ok {
-			return nil
+		if _, ok := parseSegment(path); !ok {
+			c.found(Finding{Path: path, Table: table, Problem: "its name is not that of a segment: nobody reads it", Advice: "give it its name back, or move it elsewhere"})
 		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		s.Bytes = info.Size()
-		all = append(all, s)
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("store: list segments: %w", err)
-	}
-	segments, _ := uncover(all)
-	return segments, nil
 }
 
-// DefineColumnsOf makes the operator's own columns that a file describes known
-// to flow; see DefineColumns.
-func DefineColumnsOf(path string) error {
-	own, err := readColumns(path)
+// leftovers tells of damaged/ and tmp/.
+func (c *checker) leftovers() error {
+	damaged, err := pile(filepath.Join(c.dir, "damaged"))
 	if err != nil {
 		return err
 	}
-	return define(path, own)
+	if damaged.Files > 0 {
+		c.found(Finding{Path: filepath.Join(c.dir, "damaged"), Problem: fmt.Sprintf("%d files were set aside because they could not be read", damaged.Files),
+			Advice: "restore them from a backup (docs/store.md), or delete them", Note: true})
+	}
+	temp, err := pile(filepath.Join(c.dir, "tmp"))
+	if err != nil {
+		return err
+	}
+	if temp.Files > 0 {
+		c.found(Finding{Path: filepath.Join(c.dir, "tmp"), Problem: fmt.Sprintf("%d unfinished files", temp.Files), Advice: "a server is writing them, or the next start deletes them", Note: true})
+	}
+	return nil
 }
 
-// CheckImport tells whether a Parquet file can be read as flows, without fear
-// of what it makes a reader do, and how many rows it has: Read can have it then.
-// Columns that are not ours are an error unless they are to be left out.
-func CheckImport(path string, dropUnknown bool) (rows int64, err error) {
-	in, err := openVetted(path)
+// file checks one file of a table.
+func (c *checker) file(table string, s Segment) error {
+	rows, unsummed, err := verifyFile(c.ctx, table, s, func(rows int64) {
+		c.progress(c.Bytes+int64(float64(s.Bytes)*float64(rows)/float64(max(s.Rows, 1))), c.total, c.Rows+rows)
+	})
+	var wrong *misnamedError
+	switch {
+	case c.ctx.Err() != nil:
+		return c.ctx.Err()
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // merged meanwhile, or deleted
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	case errors.As(err, &wrong):
+		wrong.right.Table = s.Table
+		c.found(Finding{Path: s.Path, Table: table, Problem: err.Error(), Rename: wrong.right.path(c.dir),
+			Advice: "rename it to " + filepath.Base(wrong.right.path(c.dir)) + ", or let minamo store check --repair do it"})
+	case err != nil:
+		f := Finding{Path: s.Path, Table: table, Problem: err.Error(), Damaged: true, Rows: s.Rows,
+			Advice: "restore it from a backup, or set it aside with minamo store check --repair; and check the disk"}
+		if table != flowsDir && table != longTable {
+			f.Advice = "set it aside with minamo store check --repair: it is made anew of the flows that are kept"
+		}
+		c.found(f)
+	}
+	c.Files++
+	c.Rows += rows
+	c.Bytes += s.Bytes
+	c.Unsummed += unsummed
+	c.progress(c.Bytes, c.total, c.Rows)
+	return nil
+}
+
+// verifyFile reads a file to its last value.
+func verifyFile(ctx context.Context, table string, s Segment, progress func(rows int64)) (rows, unsummed int64, err error) {
+	in, err := openVetted(s.Path)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer in.file.Close()
-	var unknown []string
-	have := flow.Mask{}
-	known := elements()
-	for _, e := range in.meta.Schema[1:] {
-		c, ok := flow.Lookup(e.Name)
-		if !ok {
-			unknown = append(unknown, e.Name)
-			continue
-		}
-		if want := &known[c]; e.Type != want.Type || e.TypeLength.V != want.TypeLength.V {
-			return 0, fmt.Errorf("column %s has another type than %s; docs/storage.md has the types", e.Name, flow.Schema[c].Kind)
-		}
-		have.Add(c)
+	if in.meta.NumRows != s.Rows {
+		return 0, 0, fmt.Errorf("it has %d rows, and its name says %d", in.meta.NumRows, s.Rows)
 	}
-	if len(unknown) > 0 && !dropUnknown {
-		return 0, fmt.Errorf("columns %s are not known: define them in the configuration (columns), or leave them out with --drop-unknown", strings.Join(unknown, ", "))
+	path, done, err := Readable(ctx, s.Path, "")
+	if err != nil {
+		return 0, 0, err
 	}
-	var missing []string
-	for c := range flow.Required.All() {
-		if !have.Has(c) && in.meta.NumRows > 0 {
-			missing = append(missing, c.String())
-		}
-	}
-	if missing != nil {
-		return 0, fmt.Errorf("it has no columns %s, which every flow has", strings.Join(missing, ", "))
-	}
-	return in.meta.NumRows, nil
-}
-
-// openVetted opens a file whose pages are sound, and within bounds.
-func openVetted(path string) (in *input, err error) {
+	defer done()
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("the file is damaged: %v", fault)
+	defer f.Close()
+	v := verifier{meta: in.meta, flows: table == flowsDir || table == longTable, segment: s}
+	if path != s.Path {
+		if v.meta, _, err = readFooter(f); err != nil { // of the copy: its row groups may be others
+			return 0, 0, err
 		}
-		if err != nil {
-			f.Close()
+	}
+	kinds, err := v.kinds(table)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = readVectors(f, func(name string) (flow.Kind, bool) {
+		kind, ok := kinds[name]
+		return kind, ok
+	}, func(rows int, vectors []flow.Vector) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-	}()
-	in = &input{file: f}
-	if err := vetFooter(f); err != nil {
-		return nil, err
+		if err := v.rows(rows, vectors); err != nil {
+			return err
+		}
+		progress(v.read)
+		return nil
+	})
+	if err == nil {
+		err = v.end()
 	}
-	if in.meta, in.end, err = readFooter(f); err != nil {
-		return nil, err
-	}
-	v := vetter{in: in}
-	if err := v.vet(); err != nil {
-		return nil, err
-	}
-	return in, nil
+	return v.read, in.unsummed, err
 }
 
-// vetFooter makes sure that decoding a footer takes no more memory than its
-// bytes can mean: a list that claims more items than there are bytes would.
-func vetFooter(f *os.File) error {
-	size, ok := wholeParquet(f)
-	if !ok {
-		return errors.New("it is torn: it does not end as a Parquet file does")
-	}
-	var length [4]byte
-	if _, err := f.ReadAt(length[:], size-8); err != nil {
-		return err
-	}
-	n := int64(binary.LittleEndian.Uint32(length[:]))
-	if n > maxFooter {
-		return fmt.Errorf("its footer has %d bytes, which is more than any of ours", n)
-	}
-	footer := make([]byte, n)
-	if _, err := f.ReadAt(footer, size-8-n); err != nil {
-		return err
-	}
-	w := thriftWalk{data: footer, items: maxItems}
-	if err := w.structure(0); err != nil {
-		return fmt.Errorf("its footer is damaged: %w", err)
-	}
-	return nil
+// verifier looks at the values of a file.
+type verifier struct {
+	meta    *format.FileMetaData
+	segment Segment
+	flows   bool // rows are flows
+	read    int64
+
+	group    int   // the row group at hand
+	left     int64 // its rows that are still to come
+	extremes map[string]*extremes
+	ranged   bool
+	first    int64 // the earliest and the latest time of flows
+	last     int64
 }
 
-// vetter goes through all pages of a file.
-type vetter struct {
-	in       *input
-	zstd     *zstd.Decoder
-	packed   []byte
-	page     []byte
-	unsummed int64 // pages without a checksum
+// extremes are the least and the greatest value of a column in a row group.
+type extremes struct {
+	kind                  flow.Kind
+	nulls                 int64
+	any                   bool
+	least, most           uint64 // times with the top bit flipped, so that they compare
+	leastBytes, mostBytes []byte
 }
 
-// vet checks that the footer agrees with itself and with the file, that every
-// page is whole, has the checksum it says and the size it says once it is
-// decompressed, and that nothing is beyond the bounds.
-func (v *vetter) vet() error {
-	meta := v.in.meta
-	if len(meta.Schema) == 0 {
-		return errors.New("its footer has no schema")
+// kinds tells what the columns are, by their types and, where we know them, by
+// their names.
+func (v *verifier) kinds(table string) (map[string]flow.Kind, error) {
+	kinds := map[string]flow.Kind{}
+	for i := range v.meta.Schema[1:] {
+		e := &v.meta.Schema[1+i]
+		kind, ok := kindOf(e)
+		if !ok {
+			return nil, fmt.Errorf("column %s has a type that none of ours has", e.Name)
+		}
+		kinds[e.Name] = kind
 	}
-	for _, e := range meta.Schema[1:] {
-		if e.NumChildren.Valid {
-			return fmt.Errorf("column %s is nested: it is no file of flows", e.Name)
-		}
-		if e.RepetitionType.Valid && e.RepetitionType.V == format.Repeated {
-			return fmt.Errorf("column %s is a list: it is no file of flows", e.Name)
-		}
-	}
-	var rows int64
-	for g := range meta.RowGroups {
-		group := &meta.RowGroups[g]
-		if group.NumRows < 0 || group.NumRows > maxGroup {
-			return fmt.Errorf("row group %d claims %d rows", g, group.NumRows)
-		}
-		rows += group.NumRows
-		if len(group.Columns) != len(meta.Schema)-1 {
-			return fmt.Errorf("row group %d has %d columns, the schema has %d", g, len(group.Columns), len(meta.Schema)-1)
-		}
-		for i := range group.Columns {
-			c := &group.Columns[i].MetaData
-			if len(c.PathInSchema) != 1 || c.PathInSchema[0] != meta.Schema[1+i].Name || c.Type != meta.Schema[1+i].Type.V {
-				return fmt.Errorf("row group %d: column %v is not that of the schema, %s", g, c.PathInSchema, meta.Schema[1+i].Name)
-			}
-			if err := v.chunk(group, c); err != nil {
-				return fmt.Errorf("row group %d, column %v: %w", g, c.PathInSchema, err)
+	if v.flows {
+		for name, kind := range kinds {
+			if c, known := flow.Lookup(name); known {
+				if want := flow.Schema[c].Kind; physical[kind].Type != physical[want].Type || kind != want && want != flow.MAC {
+					return nil, fmt.Errorf("column %s is of kind %s, and should be %s", name, kind, want)
+				}
+				kinds[name] = flow.Schema[c].Kind
 			}
 		}
+		for c := range flow.Required.All() {
+			if _, there := kinds[c.String()]; !there && v.meta.NumRows > 0 {
+				return nil, fmt.Errorf("it has no column %s, which every flow has", c)
+			}
+		}
+		return kinds, nil
 	}
-	if rows != meta.NumRows {
-		return fmt.Errorf("its row groups have %d rows, its footer says %d", rows, meta.NumRows)
+	cube, _, known := rollup.Find(table)
+	if !known {
+		return kinds, nil // of a newer version
 	}
-	return nil
+	for _, want := range cube.Names() {
+		if kind, there := kinds[want.Name]; there && physical[kind].Type != physical[want.Kind].Type {
+			return nil, fmt.Errorf("column %s is of kind %s, and should be %s", want.Name, kind, want.Kind)
+		} else if there {
+			kinds[want.Name] = want.Kind
+		}
+	}
+	return kinds, nil
 }
 
-// chunk checks the pages of a column chunk, one after the other.
-func (v *vetter) chunk(group *format.RowGroup, c *format.ColumnMetaData) error {
-	from := c.DataPageOffset
-	if c.DictionaryPageOffset > 0 {
-		from = min(from, c.DictionaryPageOffset)
-	}
-	if from < int64(len(magic)) || c.TotalCompressedSize < 0 || c.TotalCompressedSize > v.in.end-from {
-		return errors.New("points outside the file")
-	}
-	var values int64
-	for at, end := from, from+c.TotalCompressedSize; at < end; {
-		header, n, err := v.header(at, end)
-		if err != nil {
-			return err
+// kindOf is the kind of column that an element of a schema stands for. MAC
+// addresses and numbers of 64 bits look alike.
+func kindOf(e *format.SchemaElement) (flow.Kind, bool) {
+	for kind := range flow.Kind(len(physical)) {
+		p := &physical[kind]
+		if e.Type != p.Type || e.TypeLength.V != p.TypeLength.V {
+			continue
 		}
-		size := int64(header.CompressedPageSize)
-		if size < 0 || size > end-at-n {
-			return errors.New("a page is longer than its column")
+		if kind == flow.Time && inMicroseconds(e) || kind == flow.Address || kind == flow.Text {
+			return kind, true
 		}
-		if header.UncompressedPageSize < 0 || header.UncompressedPageSize > maxPage {
-			return fmt.Errorf("a page claims %d bytes", header.UncompressedPageSize)
-		}
-		v.packed = slices.Grow(v.packed[:0], int(size))[:size]
-		if _, err := v.in.file.ReadAt(v.packed, at+n); err != nil {
-			return err
-		}
-		at += n + size
-		if header.CRC == 0 {
-			v.unsummed++
-		} else if uint32(header.CRC) != crc32.ChecksumIEEE(v.packed) {
-			return errors.New("a page's checksum is wrong")
-		}
-		count, data, err := pageValues(header)
-		if err != nil {
-			return err
-		}
-		if count < 0 || count > maxGroup {
-			return fmt.Errorf("a page claims %d values", count)
-		}
-		if data {
-			values += count
-		}
-		if err := v.decompress(c.Codec, header); err != nil {
-			return err
+		if width, ok := unsignedWidth(e); ok && width == map[flow.Kind]int{flow.Uint8: 8, flow.Uint16: 16, flow.Uint32: 32, flow.Uint64: 64}[kind] {
+			return kind, true
 		}
 	}
-	if values != group.NumRows || c.NumValues != group.NumRows {
-		return fmt.Errorf("its pages have %d values for %d rows", values, group.NumRows)
-	}
-	return nil
+	return 0, false
 }
 
-// header decodes the page header at an offset; n is its length.
-func (v *vetter) header(at, end int64) (h format.PageHeader, n int64, err error) {
-	v.page = slices.Grow(v.page[:0], maxHeader)[:min(maxHeader, end-at)]
-	if _, err := v.in.file.ReadAt(v.page, at); err != nil {
-		return h, 0, err
+func unsignedWidth(e *format.SchemaElement) (int, bool) {
+	if t, ok := e.LogicalType.Value.(*format.IntType); ok {
+		return int(t.BitWidth), !t.IsSigned
 	}
-	w := thriftWalk{data: v.page, items: 16}
-	if err := w.structure(0); err != nil {
-		return h, 0, fmt.Errorf("page header: %w", err)
+	if e.ConvertedType.Valid {
+		width, ok := map[deprecated.ConvertedType]int{deprecated.Uint8: 8, deprecated.Uint16: 16, deprecated.Uint32: 32, deprecated.Uint64: 64}[e.ConvertedType.V]
+		return width, ok
 	}
-	r := &reader{data: v.page}
-	if err := thrift.NewDecoder(compact.NewReader(r)).Decode(&h); err != nil {
-		return h, 0, fmt.Errorf("page header: %w", err)
-	}
-	return h, int64(r.at), nil
+	return 0, false
 }
 
-// maxHeader bounds a page's header. Those of other writers may hold the
-// greatest and the least value.
-const maxHeader = 64 << 10
-
-// pageValues is how many values a page claims, and whether they are rows'.
-func pageValues(h format.PageHeader) (count int64, data bool, err error) {
-	switch {
-	case h.Type == format.DataPage && h.DataPageHeader.Valid:
-		return int64(h.DataPageHeader.V.NumValues), true, nil
-	case h.Type == format.DataPageV2 && h.DataPageHeaderV2.Valid:
-		return int64(h.DataPageHeaderV2.V.NumValues), true, nil
-	case h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid:
-		return int64(h.DictionaryPageHeader.V.NumValues), false, nil
+// rows takes the next rows, which are all of one row group.
+func (v *verifier) rows(n int, vectors []flow.Vector) error {
+	for v.left == 0 {
+		if err := v.endGroup(); err != nil {
+			return err
+		}
+		if v.group == len(v.meta.RowGroups) {
+			return errors.New("it has more rows than its footer says")
+		}
+		v.left, v.extremes = v.meta.RowGroups[v.group].NumRows, map[string]*extremes{}
+		v.group++
 	}
-	return 0, false, fmt.Errorf("a page is of type %v without a header of it", h.Type)
-}
-
-// decompress makes sure that a page becomes as big as it says, and no bigger.
-func (v *vetter) decompress(codec format.CompressionCodec, h format.PageHeader) (err error) {
-	packed, want := v.packed, int(h.UncompressedPageSize)
-	if h.Type == format.DataPageV2 { // its levels are not compressed
-		levels := int64(h.DataPageHeaderV2.V.DefinitionLevelsByteLength) + int64(h.DataPageHeaderV2.V.RepetitionLevelsByteLength)
-		if levels < 0 || levels > int64(len(packed)) || levels > int64(want) {
-			return errors.New("a page's levels are longer than the page")
+	for i := range vectors {
+		x := v.extremes[vectors[i].Name]
+		if x == nil {
+			x = &extremes{kind: vectors[i].Kind}
+			v.extremes[vectors[i].Name] = x
 		}
-		packed, want = packed[levels:], want-int(levels)
-		if c := h.DataPageHeaderV2.V.IsCompressed; c.Valid && !c.V {
-			codec = format.Uncompressed
-		}
-	}
-	var got int
-	switch codec {
-	case format.Uncompressed:
-		got = len(packed)
-	case format.Zstd:
-		if want == 0 && len(packed) == 0 {
-			return nil
-		}
-		if v.zstd == nil {
-			if v.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage)); err != nil {
+		x.add(&vectors[i])
+		if v.flows {
+			if err := v.flowColumn(&vectors[i]); err != nil {
 				return err
 			}
 		}
-		if v.page, err = v.zstd.DecodeAll(packed, v.page[:0]); err != nil {
-			return fmt.Errorf("a page cannot be decompressed: %w", err)
+	}
+	v.read += int64(n)
+	v.left -= int64(n)
+	return nil
+}
+
+// flowColumn checks what must hold for a column of flows.
+func (v *verifier) flowColumn(x *flow.Vector) error {
+	c, known := flow.Lookup(x.Name)
+	if !known {
+		return nil
+	}
+	if flow.Required.Has(c) {
+		if i := slices.Index(x.Present, false); i >= 0 {
+			return fmt.Errorf("row %d has no %s, which every flow has", v.read+int64(i)+1, c)
 		}
-		got = len(v.page)
-	case format.Snappy:
-		if want == 0 && len(packed) == 0 {
-			return nil
+	}
+	if c != flow.Start && c != flow.End {
+		return nil
+	}
+	for _, ms := range x.Numbers {
+		at := int64(ms)
+		if !v.ranged {
+			v.first, v.last, v.ranged = at, at, true
 		}
-		if got, err = snappy.DecodedLen(packed); err != nil {
-			return fmt.Errorf("a page cannot be decompressed: %w", err)
+		v.first, v.last = min(v.first, at), max(v.last, at)
+	}
+	return nil
+}
+
+// add widens the extremes by some rows.
+func (x *extremes) add(v *flow.Vector) {
+	for _, present := range v.Present {
+		if !present {
+			x.nulls++
+		}
+	}
+	wide := func(b []byte) {
+		if !x.any || bytes.Compare(b, x.leastBytes) < 0 {
+			x.leastBytes = bytes.Clone(b)
+		}
+		if !x.any || bytes.Compare(b, x.mostBytes) > 0 {
+			x.mostBytes = bytes.Clone(b)
+		}
+		x.any = true
+	}
+	switch v.Kind {
+	case flow.Address:
+		for i := range v.Addrs {
+			wide(v.Addrs[i][:])
+		}
+	case flow.Text:
+		for _, text := range v.Texts {
+			wide(text)
 		}
 	default:
-		return fmt.Errorf("it is compressed by %v: write it with zstd", codec)
+		var flip uint64
+		if v.Kind == flow.Time {
+			flip = 1 << 63
+		}
+		for _, n := range v.Numbers {
+			n ^= flip
+			if !x.any || n < x.least {
+				x.least = n
+			}
+			if !x.any || n > x.most {
+				x.most = n
+			}
+			x.any = true
+		}
 	}
-	if got != want {
-		return fmt.Errorf("a page has %d bytes, and says %d", got, want)
+}
+
+// endGroup holds what the footer says of a row group against its values:
+// queries pass over row groups by it.
+func (v *verifier) endGroup() error {
+	if v.group == 0 {
+		return nil
+	}
+	group := &v.meta.RowGroups[v.group-1]
+	for i := range group.Columns {
+		meta := &group.Columns[i].MetaData
+		x := v.extremes[meta.PathInSchema[0]]
+		if x == nil {
+			continue
+		}
+		if err := x.within(&meta.Statistics); err != nil {
+			return fmt.Errorf("row group %d, column %s: %w", v.group-1, meta.PathInSchema[0], err)
+		}
 	}
 	return nil
 }
 
-// thriftWalk goes through a structure of thrift's compact protocol without
-// making anything of it, and finds out whether its parts fit into its bytes.
-type thriftWalk struct {
-	data  []byte
-	items int // that lists may still have
+func (x *extremes) within(s *format.Statistics) error {
+	// Writers that do not count leave 0, ours count.
+	if s.NullCount > 0 && s.NullCount != x.nulls {
+		return fmt.Errorf("%d rows have no value, its footer says %d", x.nulls, s.NullCount)
+	}
+	if !x.any || s.MinValue == nil || s.MaxValue == nil {
+		return nil
+	}
+	outside := false
+	switch x.kind {
+	case flow.Address, flow.Text:
+		outside = bytes.Compare(x.leastBytes, s.MinValue) < 0 || bytes.Compare(x.mostBytes, s.MaxValue) > 0
+	default:
+		least, ok1 := statistic(x.kind, s.MinValue)
+		most, ok2 := statistic(x.kind, s.MaxValue)
+		if !ok1 || !ok2 {
+			return errors.New("its footer has a least or a greatest value of another width")
+		}
+		outside = x.least < least || x.most > most
+	}
+	if outside {
+		return errors.New("values are outside of what its footer says")
+	}
+	return nil
 }
 
-var errThrift = errors.New("its parts do not fit into its bytes")
-
-func (w *thriftWalk) structure(depth int) error {
-	if depth > 16 {
-		return errThrift
+// statistic is a least or greatest number, as extremes keep them.
+func statistic(kind flow.Kind, b []byte) (uint64, bool) {
+	switch {
+	case kind == flow.Time && len(b) == 8:
+		// Microseconds, of which we read whole milliseconds.
+		return uint64(int64(binary.LittleEndian.Uint64(b))/1000) ^ 1<<63, true
+	case len(b) == 8:
+		return binary.LittleEndian.Uint64(b), true
+	case len(b) == 4:
+		return uint64(binary.LittleEndian.Uint32(b)), true
 	}
-	for {
-		head, err := w.byte()
-		if err != nil {
-			return err
-		}
-		if head == 0 {
-			return nil
-		}
-		if head>>4 == 0 { // the field's number does not follow from the last one
-			if _, err := w.varint(); err != nil {
-				return err
+	return 0, false
+}
+
+// end holds the whole against the file's name.
+func (v *verifier) end() error {
+	if err := v.endGroup(); err != nil {
+		return err
+	}
+	if v.read != v.segment.Rows {
+		return fmt.Errorf("%d rows can be read, its name says %d", v.read, v.segment.Rows)
+	}
+	if !v.flows || !v.ranged {
+		return nil
+	}
+	first, last := stampTime(v.first), stampTime(v.last)
+	if first.Before(v.segment.Start) || last.After(v.segment.End) {
+		right := v.segment
+		right.Start, right.End = first, last
+		return &misnamedError{right, fmt.Sprintf("its flows are from %s to %s, its name says %s to %s: queries miss some of them",
+			first.Format(stampLayout), last.Format(stampLayout), v.segment.Start.Format(stampLayout), v.segment.End.Format(stampLayout))}
+	}
+	return nil
+}
+
+// misnamedError says that a sound file has another's name.
+type misnamedError struct {
+	right   Segment
+	problem string
+}
+
+func (e *misnamedError) Error() string { return e.problem }
+
+// Repair moves files that cannot be trusted to damaged/, out of every reader's
+// way, and gives sound ones their names back. It needs the directory for
+// itself: it fails where a server runs. It returns how many it has moved.
+func Repair(dir string, findings []Finding) (aside, renamed int, err error) {
+	l, err := lock(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer l.Close()
+	for _, f := range findings {
+		to := f.Rename
+		if f.Damaged {
+			// Parts of rollups of different tables can have the same name.
+			to = filepath.Join(dir, "damaged", f.Table, filepath.Base(f.Path))
+			if f.Table == flowsDir {
+				to = filepath.Join(dir, "damaged", filepath.Base(f.Path))
 			}
 		}
-		if err := w.value(head&15, depth, false); err != nil {
-			return err
+		if to == "" {
+			continue
+		}
+		if err := moveFile(f.Path, to); err != nil {
+			return aside, renamed, err
+		}
+		if f.Damaged {
+			aside++
+		} else {
+			renamed++
 		}
 	}
+	return aside, renamed, nil
 }
 
-// value passes over a value of a type.
-func (w *thriftWalk) value(kind byte, depth int, item bool) error {
-	switch kind {
-	case 1, 2: // true, false: a byte of its own only in a list
-		if item {
-			return w.skip(1)
-		}
-		return nil
-	case 3:
-		return w.skip(1)
-	case 4, 5, 6:
-		_, err := w.varint()
-		return err
-	case 7:
-		return w.skip(8)
-	case 8:
-		n, err := w.varint()
-		if err != nil {
-			return err
-		}
-		if n > uint64(len(w.data)) {
-			return errThrift
-		}
-		return w.skip(int(n))
-	case 9, 10:
-		return w.list(depth)
-	case 12:
-		return w.structure(depth + 1)
-	}
-	return fmt.Errorf("a field is of type %d, which is not in Parquet", kind)
-}
-
-func (w *thriftWalk) list(depth int) error {
-	if depth > 16 {
-		return errThrift
-	}
-	head, err := w.byte()
-	if err != nil {
+// moveFile moves a file durably, and overwrites none.
+func moveFile(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	n := uint64(head >> 4)
-	if n == 15 {
-		if n, err = w.varint(); err != nil {
-			return err
-		}
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s is there already", to)
 	}
-	if n > uint64(len(w.data)) || n > uint64(w.items) {
-		return errThrift
+	if err := os.Rename(from, to); err != nil {
+		return err
 	}
-	w.items -= int(n)
-	for range n {
-		if err := w.value(head&15, depth+1, true); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(from)))
 }
 
-func (w *thriftWalk) byte() (byte, error) {
-	if len(w.data) == 0 {
-		return 0, errThrift
+// Named is a finding's path within the data directory.
+func (f Finding) Named(dir string) string {
+	if name, err := filepath.Rel(dir, f.Path); err == nil && !strings.HasPrefix(name, "..") {
+		return name
 	}
-	b := w.data[0]
-	w.data = w.data[1:]
-	return b, nil
-}
-
-func (w *thriftWalk) varint() (uint64, error) {
-	v, n := binary.Uvarint(w.data)
-	if n <= 0 {
-		return 0, errThrift
-	}
-	w.data = w.data[n:]
-	return v, nil
-}
-
-func (w *thriftWalk) skip(n int) error {
-	if n > len(w.data) {
-		return errThrift
-	}
-	w.data = w.data[n:]
-	return nil
+	return f.Path
 }

@@ -35,6 +35,7 @@ Exit status: 0 done, 1 failed or something is wrong, 2 called wrongly.
 var storeCommands = []storeSubcommand{
 	{"stats", "rows, bytes and times, by table, column, day or exporter", statsUsage, storeStats},
 	{"compact", "merge small files and make rollups now", compactUsage, storeCompact},
+	{"check", "verify every file, and set damaged ones aside", checkUsage, storeCheck},
 	{"import", "add flows from Parquet files of ours, or from nfdump", importUsage, storeImport},
 }
 

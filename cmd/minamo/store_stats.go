@@ -22,7 +22,8 @@ the flows and of every rollup. It reads only; a server may run.
                      day       by day of sealing (UTC)
                      exporter  flows, and their packets and bytes as exported, by
                                exporter; reads three columns of all flows
-  --table NAME     only this table: flows, or a directory under rollups/
+  --table NAME     only this table: flows, or a directory under rollups/; or
+                   all. By column and by day only flows are told otherwise.
   -o FORMAT        text (default) or json
 
 Bytes per row of a column are its bytes on disk divided by all rows of the
@@ -68,7 +69,10 @@ func storeStats(ctx context.Context, c *storeCall) error {
 		return err
 	}
 	s := storeStatistics{Description: d, by: *by}
-	if *table != "" {
+	if *table == "" && (*by == "column" || *by == "day") {
+		*table = "flows"
+	}
+	if *table != "" && *table != "all" {
 		if s.Tables, err = onlyTable(d.Tables, *table); err != nil {
 			return err
 		}
