@@ -334,11 +334,7 @@ func (e *Engine) mirror(ctx context.Context, archive Archive, a *Answer) error {
 	}
 	r.Filters = make([]*Filter, len(a.Filters))
 	for i, f := range a.Filters {
-		if swapper, ok := any(f).(interface{ Swapped() *Filter }); ok {
-			r.Filters[i] = swapper.Swapped()
-		} else {
-			return fmt.Errorf("a filter cannot be turned round")
-		}
+		r.Filters[i] = f.Swapped()
 	}
 	var err error
 	if a.Mirror, err = e.report(ctx, archive, r, a.groups(false)); err != nil {

@@ -337,9 +337,11 @@ func TestReportComparesAndMirrors(t *testing.T) {
 		}
 		return ReportRow{}
 	}
-	for _, by := range []string{"srcip,dstport", "srcas,app", "srcnet", "inif", ""} {
-		for _, m := range []Metric{BPS, Flows, Sources, P95} {
-			r := Report{From: time.UnixMilli(epoch + 1_800_000), To: time.UnixMilli(epoch + 3_000_000), Metric: m, Limit: 5, Compare: 20 * time.Minute, Mirror: true, Step: 5 * time.Minute}
+	filter, _ := ParseFilter("src net 10.0.0.0/8 and (in if 2 or dst port > 100 or not src as 64500)")
+	turned, _ := ParseFilter("dst net 10.0.0.0/8 and (out if 2 or src port > 100 or not dst as 64500)")
+	for n, by := range []string{"srcip,dstport", "srcas,app", "srcnet", "inif", ""} {
+		for _, m := range [][]Metric{{BPS, Sources}, {Flows, P95}}[n%2] {
+			r := Report{From: time.UnixMilli(epoch + 1_800_000), To: time.UnixMilli(epoch + 3_000_000), Metric: m, Limit: 5, Compare: 20 * time.Minute, Mirror: true, Step: 5 * time.Minute, Filters: []*Filter{filter}}
 			if by != "" {
 				r.By, _ = ParseDimensions(by)
 			}
@@ -352,7 +354,7 @@ func TestReportComparesAndMirrors(t *testing.T) {
 			then.From, then.To = r.From.Add(-r.Compare), r.To.Add(-r.Compare)
 			before := ask(then)
 			opposite := plain
-			opposite.By = nil
+			opposite.By, opposite.Filters = nil, []*Filter{turned}
 			for _, d := range r.By {
 				opposite.By = append(opposite.By, d.Swapped())
 			}
