@@ -24,6 +24,7 @@ type face struct {
 	cube  *rollup.Cube
 	by    []Dimension
 	where string // a condition of this face, "" for none
+	whole bool   // no heavy key is asked for: the rest of a bucket is as good as its other cells
 	loose bool   // groups take several cells, or cells are chosen: what is missing of a group is not bounded by one cell
 }
 
@@ -103,7 +104,7 @@ func (q *cellQuery) ends(conditions []string) []face {
 // faceOf tells how a cube answers, if it does.
 func faceOf(cube *rollup.Cube, by []Dimension, conditions []string) (face, bool) {
 	f := face{cube: cube}
-	heavy := 0
+	heavy, parted := 0, false // heavy keys that are dimensions as they are, and whether dimensions are made of some
 	for _, d := range by {
 		if key, ok := cube.Key(d.rolled()); ok {
 			d.sql, d.join = []string{quote(key.Name)}, ""
@@ -122,9 +123,11 @@ func faceOf(cube *rollup.Cube, by []Dimension, conditions []string) (face, bool)
 				d.sql[i] = strings.ReplaceAll(d.sql[i], quote(network[0]), quote(network[1]))
 				f.loose = true
 			}
-			if known, _ := knows(cube, d.sql[i]); !known {
+			known, some := knows(cube, d.sql[i])
+			if !known {
 				return face{}, false
 			}
+			parted = parted || some
 			if key, ok := cube.Key(strings.Trim(d.sql[i], `"`)); ok && key.Heavy {
 				heavy++
 			}
@@ -145,6 +148,7 @@ func faceOf(cube *rollup.Cube, by []Dimension, conditions []string) (face, bool)
 			keys++
 		}
 	}
+	f.whole = !parted && !conditional && heavy == 0
 	f.loose = f.loose || conditional || heavy < keys
 	return f, true
 }
@@ -278,7 +282,9 @@ func (p *plan) cells(q *cellQuery, step int64) (parts []string) {
 			// The rest of a bucket lacks the keys that a condition may ask for. It
 			// is never left out: it tells how much may be missing.
 			columns := "flows, packets, bytes, variance, "
-			if len(terms) > 0 {
+			if f.whole {
+				where += " AND " + chosen
+			} else if len(terms) > 0 {
 				where += " AND (" + chosen + " OR rest IS NOT NULL)"
 				columns = ""
 				for _, m := range []string{"flows", "packets", "bytes", "variance"} {
@@ -289,7 +295,12 @@ func (p *plan) cells(q *cellQuery, step int64) (parts []string) {
 			if f.loose {
 				most = []string{"flows", "packets", "bytes"}
 			}
-			columns += "coalesce(rest, 0) AS rest"
+			if f.whole {
+				columns += "0::UBIGINT AS rest"
+				most = []string{"0", "0", "0"}
+			} else {
+				columns += "coalesce(rest, 0) AS rest"
+			}
 			for i, m := range most {
 				columns += fmt.Sprintf(", CASE WHEN rest IS NULL THEN 0 ELSE %s END::UBIGINT AS missing_%s", m, []string{"flows", "packets", "bytes"}[i])
 			}

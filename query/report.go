@@ -233,7 +233,7 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0, Stats: stats}
+	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{}, Stats: stats}
 	a.Missing = a.row(&cellRow{cell: c.missing}).Value
 	a.Stats.include(c.stats)
 	whole := a.row(&c.total).Value

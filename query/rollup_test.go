@@ -196,3 +196,110 @@ func mustDimensions(t *testing.T, list string) []Dimension {
 	}
 	return by
 }
+
+// Where rollups keep only the heaviest, totals are still right, no row says
+// too much, and none lacks more than the answer says.
+func TestWhatRollupsLackIsTold(t *testing.T) {
+	dir := t.TempDir()
+	r := rand.New(rand.NewPCG(13, 14))
+	zipf := rand.NewZipf(r, 1.1, 5, 30_000)
+	for i := range 3 {
+		const n = 30_000
+		b := flow.NewBatch(n)
+		b.Extend(n)
+		for j := range n {
+			host := zipf.Uint64()
+			start := rolledFrom.UnixMilli() + r.Int64N(150_000)
+			b.SetUint(flow.Received, j, uint64(start))
+			b.SetUint(flow.Start, j, uint64(start))
+			b.SetUint(flow.End, j, uint64(start+r.Int64N(20_000)))
+			b.SetUint(flow.SamplingRate, j, 1)
+			b.SetUint(flow.Packets, j, 1+r.Uint64N(10))
+			b.SetUint(flow.Bytes, j, 40+r.Uint64N(15000))
+			b.SetUint(flow.Protocol, j, []uint64{6, 17}[r.IntN(2)])
+			b.SetUint(flow.SrcPort, j, 50_000+host%10_000)
+			b.SetUint(flow.DstPort, j, 50_000+r.Uint64N(10_000))
+			b.SetUint(flow.Direction, j, r.Uint64N(2))
+			b.SetAddr(flow.SrcAddr, j, flow.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}))
+			b.SetAddr(flow.DstAddr, j, flow.AddrFrom4([4]byte{10, 1, byte(r.IntN(256)), byte(r.IntN(256))}))
+		}
+		if _, err := store.WriteSegment(dir, b, rolledFrom.Add(time.Duration(i+1)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := store.Open(store.Config{Dir: dir}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Compact(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	e := newEngine(t)
+	for _, c := range []struct {
+		by, filter string
+		exact      bool
+	}{
+		{"src_addr", "", false},
+		{"src_addr,dst_addr", "", false},
+		{"ip", "", false},
+		{"src_addr/24/48", "", true}, // few networks
+		{"src_addr/28", "", false},
+		{"src_addr", "src net 10.0.0.0/17", false},
+		{"src_addr", "ingress", false},
+		{"", "src net 10.0.0.0/20", false},
+		{"", "", true},
+		{"app", "", false},
+		{"protocol", "", true}, // the rest of a bucket still has it
+		{"protocol,direction", "proto udp", true},
+		{"direction", "egress", true},
+	} {
+		t.Run(c.by+" "+c.filter, func(t *testing.T) {
+			report := Report{From: rolledFrom, To: rolledFrom.Add(4 * time.Minute), Step: time.Minute, Metric: Bytes, Filters: []*Filter{mustParse(t, c.filter)}, Limit: 20}
+			if c.by != "" {
+				report.By = mustDimensions(t, c.by)
+			}
+			got, err := e.Report(context.Background(), Dir(dir), report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report.Limit = 0
+			want, err := e.Report(context.Background(), unrolled{Dir(dir)}, report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Exact != c.exact || got.Exact != (got.Missing == 0) {
+				t.Errorf("exact %v, %v may be missing, by %v", got.Exact, got.Missing, got.Stats.Tables)
+			}
+			truth := map[string]ReportRow{}
+			for _, row := range want.Rows {
+				truth[row.Label()] = row
+			}
+			for _, row := range got.Rows {
+				true := truth[row.Label()]
+				if row.Bytes > true.Bytes || float64(row.Bytes)+got.Missing < float64(true.Bytes) {
+					t.Errorf("%s has %d and at most %.0f more, truly %d", row.Label(), row.Bytes, got.Missing, true.Bytes)
+				}
+			}
+			if c.filter == "" && got.Total.Sums != want.Total.Sums {
+				t.Errorf("total %+v, truly %+v", got.Total.Sums, want.Total.Sums)
+			}
+			if got.Total.Bytes > want.Total.Bytes || float64(got.Total.Bytes)+got.Missing < float64(want.Total.Bytes) {
+				t.Errorf("total %d and at most %.0f more, truly %d", got.Total.Bytes, got.Missing, want.Total.Bytes)
+			}
+			rows := append(slices.Clone(got.Rows), got.Total)
+			if got.Other != nil {
+				rows = append(rows, *got.Other)
+			}
+			for _, row := range rows {
+				sum := 0.0
+				for _, v := range row.Values {
+					sum += v
+				}
+				if sum != float64(row.Bytes) {
+					t.Errorf("%s: the buckets have %.0f, the row %d", row.Label(), sum, row.Bytes)
+				}
+			}
+		})
+	}
+}

@@ -106,10 +106,14 @@ var (
 	loop       = Key{Name: Loop, Kind: flow.Uint8, Doc: "1 where source and destination are the same address."}
 )
 
-// safe is for cubes that are small by nature: a port scan makes them big.
-var safe = [levels]int{1 << 14, 1 << 15, 1 << 15}
-
-var heaviest = [levels]int{1 << 10, 1 << 13, 1 << 14}
+// How many cells are kept by minute, hour and day: where they are few by
+// nature, unless somebody scans; where some are many; and where they are many
+// everywhere.
+var (
+	few      = [levels]int{1 << 13, 1 << 14, 1 << 15}
+	some     = [levels]int{1 << 11, 1 << 13, 1 << 14}
+	heaviest = [levels]int{1 << 10, 1 << 13, 1 << 14}
+)
 
 // Cubes are all there are; of two that tell the same, the smaller one stands
 // first. A new one is made of the flows that are still kept,
@@ -118,22 +122,22 @@ var Cubes = []*Cube{
 	{
 		Name: "traffic", Doc: "What kind of traffic: protocol, service, packet size, ToS.",
 		Keys: []Key{column(flow.Protocol, false), app, packetSize, column(flow.TOS, false), ipVersion, column(flow.Direction, false)},
-		Most: safe,
+		Most: some,
 	},
 	{
 		Name: "flags", Doc: "What the flows looked like: TCP flags, ICMP types, duration.",
 		Keys: []Key{column(flow.Protocol, false), column(flow.TCPFlags, true), column(flow.ICMPType, true), column(flow.ICMPCode, true), duration, column(flow.Direction, false)},
-		Most: safe,
+		Most: few,
 	},
 	{
 		Name: "interfaces", Doc: "Through where: exporter and interfaces, and what became of it.",
 		Keys: []Key{column(flow.Exporter, true), column(flow.InIf, true), column(flow.OutIf, true), column(flow.ForwardingStatus, true), column(flow.Direction, false)},
-		Most: safe,
+		Most: few,
 	},
 	{
 		Name: "as", Doc: "Between which ASes, and through which neighbours.",
 		Keys: []Key{column(flow.SrcAS, true), column(flow.DstAS, true), column(flow.PrevAS, true), column(flow.NextAS, true), column(flow.Direction, false)},
-		Most: safe,
+		Most: few,
 	},
 	{
 		Name: "src_networks", Doc: "Source networks: /24 of IPv4, /48 of IPv6.",
