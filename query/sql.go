@@ -107,30 +107,33 @@ type selectDB struct {
 }
 
 func (s *selectDB) close() error {
-	return errors.Join(s.conn.Close(), s.db.Close(), os.RemoveAll(s.temp))
+	var errs []error
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.temp))...)
 }
 
 // openSelect opens it, defines the views, and shuts everything else off.
-func openSelect(ctx context.Context, c Config, src Source, tables map[string][]string) (s *selectDB, err error) {
-	s = &selectDB{}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("open a database for the question: %w", err)
-			if s.conn != nil {
-				s.conn.Close()
-			}
-			if s.db != nil {
-				s.db.Close()
-			}
-			os.RemoveAll(s.temp)
-		}
-	}()
+func openSelect(ctx context.Context, c Config, src Source, tables map[string][]string) (*selectDB, error) {
+	s := &selectDB{}
+	if err := s.open(ctx, c, src, tables); err != nil {
+		s.close()
+		return nil, fmt.Errorf("open a database for the question: %w", err)
+	}
+	return s, nil
+}
+
+func (s *selectDB) open(ctx context.Context, c Config, src Source, tables map[string][]string) (err error) {
 	// DuckDB's files have the same names everywhere.
 	if err := os.MkdirAll(cmp.Or(c.TempDir, os.TempDir()), 0o750); err != nil {
-		return nil, err
+		return err
 	}
 	if s.temp, err = os.MkdirTemp(c.TempDir, "sql-"); err != nil {
-		return nil, err
+		return err
 	}
 	options := url.Values{
 		"memory_limit":   {strconv.FormatInt(cmp.Or(c.MemoryLimit, 1<<30), 10) + "B"},
@@ -145,11 +148,11 @@ func openSelect(ctx context.Context, c Config, src Source, tables map[string][]s
 	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), func(driver.ExecerContext) error { return nil })
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.db = sql.OpenDB(connector)
 	if s.conn, err = s.db.Conn(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	statements := definitions() + ";\n" + progressSettings + `; SET TimeZone = 'UTC';
 CREATE MACRO ip(a) AS printf('00000000-0000-0000-0000-ffff%02x%02x%02x%02x', split_part(a, '.', 1)::UTINYINT, split_part(a, '.', 2)::UTINYINT, split_part(a, '.', 3)::UTINYINT, split_part(a, '.', 4)::UTINYINT)::UUID;
@@ -167,7 +170,7 @@ CREATE VIEW flows AS SELECT * FROM no_flows`
 	}
 	statements += ";\nSET allowed_paths = " + pathList(allowed) + ";\nSET enable_external_access = false;\nSET lock_configuration = true"
 	_, err = s.conn.ExecContext(ctx, statements)
-	return s, err
+	return err
 }
 
 // check tells what is wrong with a question, before any of it is run.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -137,18 +138,25 @@ func ask[T any](ctx context.Context, s *Server, kind string, parameters any, fro
 func (s *Server) run(ctx context.Context, q *question, progress *query.Progress, f func(context.Context) error) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, s.Timeout, errWaited)
 	err := s.queue.enter(waiting, q.who)
+	if waiting.Err() != nil && err != nil {
+		err = context.Cause(waiting)
+	}
 	cancel()
 	if err != nil {
-		if waiting.Err() != nil {
-			err = context.Cause(waiting)
-		}
 		return err
 	}
 	defer s.queue.leave()
 	q.start()
 	ctx, cancel = context.WithTimeout(query.WithProgress(ctx, progress), s.Timeout)
 	defer cancel()
-	query.Background(func() { err = f(ctx) })
+	query.Background(func() {
+		defer func() { // a fault in a question must not end the collector
+			if p := recover(); p != nil {
+				err = fmt.Errorf("%v\n%s", p, debug.Stack())
+			}
+		}()
+		err = f(ctx)
+	})
 	if ctx.Err() != nil {
 		err = ctx.Err() // whatever else an interrupted query says
 	}
@@ -189,7 +197,7 @@ func size[T any](r reply[T], limit int64) int64 {
 
 // failed counts and logs a question that was not answered, and says it to who asked.
 func (s *Server) failed(kind string, begin time.Time, err error) error {
-	outcome, problem := "error", huma.Error500InternalServerError("the question could not be answered: "+err.Error())
+	outcome, problem := "error", error(huma.Error500InternalServerError("the question could not be answered: "+err.Error()))
 	var engine *duckdb.Error
 	wrong, isWrong := error(nil), false
 	if kind == "sql" {
@@ -219,9 +227,8 @@ func (s *Server) failed(kind string, begin time.Time, err error) error {
 }
 
 // again is a problem that passes.
-func again(detail string) huma.StatusError {
-	problem := huma.Error503ServiceUnavailable(detail)
-	return huma.ErrorWithHeaders(problem, http.Header{"Retry-After": {"5"}}).(huma.StatusError)
+func again(detail string) error {
+	return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(detail), http.Header{"Retry-After": {"5"}})
 }
 
 // registerMetrics declares what Prometheus sees of questions.

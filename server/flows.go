@@ -76,7 +76,7 @@ func (s *Server) flows(api huma.API, op huma.Operation) {
 
 // writeProblem answers with a problem where nothing was written yet.
 func writeProblem(api huma.API, hc huma.Context, problem error, status huma.StatusError) {
-	if h, ok := problem.(huma.HeadersError); ok {
+	if h := huma.HeadersError(nil); errors.As(problem, &h) {
 		for name, values := range h.GetHeaders() {
 			for _, v := range values {
 				hc.AppendHeader(name, v)

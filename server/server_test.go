@@ -26,6 +26,13 @@ import (
 // site is a server over a store that holds three flows of the last minutes.
 func site(t *testing.T) (*httptest.Server, time.Time) {
 	t.Helper()
+	_, web, now := siteWith(t, Config{Cache: 1 << 20, Waiting: 64})
+	return web, now
+}
+
+// siteWith is the same with bounds of its own.
+func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
+	t.Helper()
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	metrics := prometheus.NewRegistry()
@@ -73,7 +80,11 @@ func site(t *testing.T) (*httptest.Server, time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Version: "test", DataDir: dir, Timeout: time.Minute, Cache: 1 << 20, Waiting: 64}, Deps{
+	c.Version, c.DataDir, c.SQLLimits = "test", dir, query.Config{TempDir: t.TempDir(), Threads: 1, MemoryLimit: 64 << 20}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	s := New(c, Deps{
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
 		Console: fstest.MapFS{"index.html": {Data: []byte("<title>console</title>")}, "assets/a.js": {Data: []byte("1")}},
@@ -85,7 +96,7 @@ func site(t *testing.T) (*httptest.Server, time.Time) {
 		engine.Close()
 		kept.Close()
 	})
-	return web, now
+	return s, web, now
 }
 
 // fetch gets a path and decodes its JSON into v, if not nil.
@@ -226,7 +237,7 @@ func TestTheAPIIsDescribed(t *testing.T) {
 		Paths   map[string]any
 	}
 	fetch(t, web, "/api/openapi.json", 200, &description)
-	for _, path := range []string{"/api/status", "/api/top", "/api/series", "/api/flows", "/api/exporters", "/api/fields", "/api/filter"} {
+	for _, path := range []string{"/api/status", "/api/top", "/api/series", "/api/flows", "/api/exporters", "/api/fields", "/api/filter", "/api/report", "/api/reports", "/api/questions"} {
 		if description.Paths[path] == nil {
 			t.Errorf("%s is not described", path)
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/minamo-flow/minamo/store"
 )
 
-// sqlInput is a question in SQL, of the files that have flows of a time.
-type sqlInput struct {
+// SQLQuestion is a question in SQL, of the files that have flows of a time.
+type SQLQuestion struct {
 	Form
 	From  string `query:"from" doc:"Leaves out files whose flows are all before: RFC 3339, now, or a span before now"`
 	To    string `query:"to" doc:"Leaves out files whose flows are all after"`
@@ -26,12 +26,12 @@ type sqlInput struct {
 }
 
 type sqlGet struct {
-	sqlInput
+	SQLQuestion
 	Q string `query:"q" required:"true" doc:"The question: one SELECT over flows"`
 }
 
 type sqlPost struct {
-	sqlInput
+	SQLQuestion
 	RawBody []byte `contentType:"application/sql" doc:"The question: one SELECT over flows"`
 }
 
@@ -56,15 +56,15 @@ func (s *Server) registerSQL(api huma.API) {
 	const summary = "Ask in SQL"
 	ask := operation("sql", "/api/sql", summary)
 	ask.Description = "One SELECT over the view flows, which are the files as docs/storage.md describes them, packets and bytes as exported, and over the tables of rollups that there are. It can read nothing else. ip('192.0.2.1') makes an address of a text."
-	forms(api, ask, func(ctx context.Context, in *sqlGet) (*SQLAnswer, error) { return s.sql(ctx, in.sqlInput, in.Q) })
+	forms(api, ask, func(ctx context.Context, in *sqlGet) (*SQLAnswer, error) { return s.sql(ctx, in.SQLQuestion, in.Q) })
 	post := ask
 	post.OperationID, post.Method, post.MaxBodyBytes = "sql-post", http.MethodPost, 1<<20
 	forms(api, post, func(ctx context.Context, in *sqlPost) (*SQLAnswer, error) {
-		return s.sql(ctx, in.sqlInput, string(in.RawBody))
+		return s.sql(ctx, in.SQLQuestion, string(in.RawBody))
 	})
 }
 
-func (s *Server) sql(ctx context.Context, in sqlInput, question string) (*SQLAnswer, error) {
+func (s *Server) sql(ctx context.Context, in SQLQuestion, question string) (*SQLAnswer, error) {
 	u := &understood{}
 	now := time.Now()
 	for _, end := range []struct {

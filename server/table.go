@@ -165,7 +165,7 @@ func newParquetSink(w io.Writer, columns []column) (sink, error) {
 		group[c.name] = parquet.Optional(parquetNodes[c.kind]())
 	}
 	schema := parquet.NewSchema("minamo", columnsNode{group, columns})
-	return &parquetSink{w: parquet.NewWriter(w, schema, parquet.Compression(&zstd.Codec{}), parquet.CreatedBy("minamo", "", ""))}, nil
+	return &parquetSink{w: parquet.NewWriter(w, schema, parquet.Compression(&zstd.Codec{}))}, nil
 }
 
 func (s *parquetSink) row(values []any) error {
