@@ -189,6 +189,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Concurrency: cfg.Query.Concurrency,
 		Waiting:     cfg.Query.Waiting,
 		Cache:       int64(cfg.Query.Cache),
+
+		SQL: cfg.Query.SQL,
+		SQLLimits: query.Config{
+			MemoryLimit: max(int64(cfg.Query.Memory)/4, 64<<20),
+			Threads:     cfg.Query.Threads,
+			TempDir:     filepath.Join(cfg.Data, "tmp"),
+		},
 	}, server.Deps{
 		Collector: collector,
 		Store:     kept,
