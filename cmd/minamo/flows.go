@@ -617,6 +617,17 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 	} else if !info.IsDir() {
 		return fmt.Errorf("open the data directory: %s is a file: name the directory that minamo serve writes with --data", o.data)
 	}
+	if relative != 0 {
+		first, last, err := spanOf(o.data)
+		if err != nil {
+			return err
+		}
+		if relative > 0 {
+			to = first.Add(relative)
+		} else {
+			from = last.Add(relative)
+		}
+	}
 	snapshot, err := store.Pin(o.data, from, to)
 	if err != nil {
 		return err
@@ -631,19 +642,6 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 	}
 	defer engine.Close()
 	r := query.Request{From: from, To: to, Filter: filter, Raw: o.raw, Having: o.having, Fold: o.fold}
-	if relative != 0 {
-		first, last, ok, err := engine.Span(ctx, snapshot)
-		if err != nil {
-			return err
-		}
-		switch {
-		case !ok:
-		case relative > 0:
-			r.To = first.Add(relative)
-		default:
-			r.From = last.Add(relative)
-		}
-	}
 	p := printer{flowsOptions: o, out: out, location: location, begin: time.Now(), bytes: snapshot.Bytes()}
 	ctx, p.show = watch(ctx, stderr, snapshot.Rows())
 	defer p.show()
@@ -656,6 +654,21 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 		return p.aggregated(ctx, engine, snapshot, r)
 	}
 	return p.flows(ctx, engine, snapshot, r)
+}
+
+// spanOf is the time from the first flow to the last one, zero where there is
+// none. The names of the segments tell it.
+func spanOf(data string) (first, last time.Time, err error) {
+	segments, err := store.Segments(data)
+	for i, s := range segments {
+		if i == 0 || s.Start.Before(first) {
+			first = s.Start
+		}
+		if s.End.After(last) {
+			last = s.End
+		}
+	}
+	return first, last, err
 }
 
 // watch shows on a terminal how far the query is, until done is called for the

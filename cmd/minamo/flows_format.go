@@ -88,10 +88,10 @@ var tags = []tag{
 	{"teg", "Date last seen GMT", -24, "end", cols(flow.End), momentUTC(flow.End)},
 	{"trg", "Date flow received GMT", -24, "received", cols(flow.Received), momentUTC(flow.Received)},
 	{"td", "Duration", 16, "duration", cols(flow.Start, flow.End), func(dst []byte, r *record) []byte {
-		return append(dst, r.p.duration(r.end().Sub(r.start()))...)
+		return r.p.appendDuration(dst, r.end().Sub(r.start()))
 	}},
 	{"tds", "Duration", 16, "duration", cols(flow.Start, flow.End), func(dst []byte, r *record) []byte {
-		return append(dst, inSeconds(r.end().Sub(r.start()))...)
+		return appendSeconds(dst, r.end().Sub(r.start()))
 	}},
 	{"pr", "Proto", -5, "protocol", cols(flow.Protocol), func(dst []byte, r *record) []byte {
 		if !r.has(flow.Protocol) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -639,21 +640,33 @@ func (p *printer) moment(t time.Time) string { return t.In(p.location).Format(mo
 
 // duration writes 00:00:30.000; days stand before, as in 2d 00:00:30.000. Plain
 // it is 30.000 seconds.
-func (p *printer) duration(d time.Duration) string {
+func (p *printer) duration(d time.Duration) string { return string(p.appendDuration(nil, d)) }
+
+func (p *printer) appendDuration(dst []byte, d time.Duration) []byte {
 	if p.plain {
-		return inSeconds(d)
+		return appendSeconds(dst, d)
 	}
 	ms := max(d, 0).Milliseconds()
-	text := fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3600_000%24, ms/60_000%60, ms/1000%60, ms%1000)
 	if days := ms / 86400_000; days > 0 {
-		text = fmt.Sprintf("%dd %s", days, text)
+		dst = append(strconv.AppendInt(dst, days, 10), 'd', ' ')
 	}
-	return text
+	dst = append(appendDigits(dst, ms/3600_000%24, 2), ':')
+	dst = append(appendDigits(dst, ms/60_000%60, 2), ':')
+	dst = append(appendDigits(dst, ms/1000%60, 2), '.')
+	return appendDigits(dst, ms%1000, 3)
 }
 
-func inSeconds(d time.Duration) string {
+func appendSeconds(dst []byte, d time.Duration) []byte {
 	ms := max(d, 0).Milliseconds()
-	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
+	return appendDigits(append(strconv.AppendInt(dst, ms/1000, 10), '.'), ms%1000, 3)
+}
+
+// appendDigits appends a number with as many digits, or zeros before it.
+func appendDigits(dst []byte, n int64, digits int) []byte {
+	for unit := int64(math.Pow10(digits - 1)); unit > 0; unit /= 10 {
+		dst = append(dst, '0'+byte(n/unit%10))
+	}
+	return dst
 }
 
 // protocol is a name, or plain a number.
