@@ -207,16 +207,23 @@ func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
 	if s == x.datagrams && m.NewTemplates+m.Withdrawals+m.Learnt > 0 {
 		e.news.Store(true)
 	}
+	var announced announcement // the first that is new
+	rates := 0
 	for _, o := range m.Options {
-		if learnt, err := d.samplers.learn(o); err != nil {
+		if a, news, err := d.samplers.learn(o); err != nil {
 			x.count("sampling_rejected", 1)
 			e.log.Warn("announced sampling rate is not used", "exporter", x.addr, "domain", m.Domain, "error", err)
-		} else if learnt {
-			e.news.Store(true)
-			e.log.Info("exporter announces sampling", "exporter", x.addr, "domain", m.Domain, "rates", d.samplers.String())
+		} else if news {
+			if rates++; rates == 1 {
+				announced = a
+			}
 		}
 		e.name(x, o)
 		d.statistics.learn(o, received)
+	}
+	if rates > 0 {
+		e.news.Store(true)
+		e.log.Info("exporter announces sampling", "exporter", x.addr, "domain", m.Domain, "rate", announced.String(), "new_rates", rates)
 	}
 	e.finish(b, m.First, m.First+m.Flows, x, d)
 	return e.problems(x, m.Problems[:], func(i int) (string, bool) {

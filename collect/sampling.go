@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -85,14 +84,14 @@ var narrower = [...]struct {
 	{netflow.ScopeV9, 5, scopeTemplate}, {0, 145, scopeTemplate},
 }
 
-// learn takes the sampling rate out of an options record. learnt tells that
-// it was news; the error that a rate was announced which cannot be.
-func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
+// learn takes the sampling rate out of an options record. news tells that it
+// was not known; the error that a rate was announced which cannot be.
+func (s *samplers) learn(o netflow.OptionRecord) (a announcement, news bool, err error) {
 	told, ok := o.Sampling()
 	if !ok {
-		return false, nil
+		return a, false, nil
 	}
-	a := announcement{Scope: samplingScopes[told.Scope], ID: told.ID, Name: told.Name, Algorithm: told.Algorithm}
+	a = announcement{Scope: samplingScopes[told.Scope], ID: told.ID, Name: told.Name, Algorithm: told.Algorithm}
 	for _, n := range narrower {
 		f, ok := o.Find(n.enterprise, n.element)
 		if id, number := f.Uint(); a.Scope == scopeDomain && ok && number && f.Scope {
@@ -102,9 +101,10 @@ func (s *samplers) learn(o netflow.OptionRecord) (learnt bool, err error) {
 	// Rates are whole numbers on every device; a ratio such as 3 in 10 is rounded.
 	a.Rate = uint32(math.Round(min(told.Rate, math.MaxUint32)))
 	if a.Rate == 0 || a.Rate > maxRate {
-		return false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", told.Rate, a, maxRate)
+		return a, false, fmt.Errorf("a rate of %v (of %s) is not possible: expected 1 to %d", told.Rate, a, maxRate)
 	}
-	return s.add(a)
+	news, err = s.add(a)
+	return a, news, err
 }
 
 // add puts an announcement in its place. It tells whether it was news.
@@ -217,13 +217,4 @@ func (a announcement) String() string {
 		return fmt.Sprintf("1:%d", a.Rate)
 	}
 	return strings.TrimSpace(fmt.Sprintf("1:%d for %s %d %s", a.Rate, a.Scope, a.ID, a.Name))
-}
-
-func (s *samplers) String() string {
-	texts := make([]string, len(s.announced))
-	for i, a := range s.announced {
-		texts[i] = a.String()
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, ", ")
 }
