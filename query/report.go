@@ -29,6 +29,10 @@ type Report struct {
 	Scope    Scope         // which records of a router count
 	Raw      bool          // packets and bytes as exported, not multiplied by the sampling rate
 	Overhead uint64        // bytes a packet that L2BPS adds; 0 is EthernetOverhead
+
+	// FromFlows reads the flows themselves and no rollups: slower, and exact
+	// as far as flows are still kept.
+	FromFlows bool
 }
 
 // EthernetOverhead is what Ethernet adds to a packet: header and checksum, as
@@ -227,7 +231,7 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 		by: r.By, filters: r.Filters, scope: scope, raw: r.Raw,
 		from: r.From.UnixMilli(), to: r.To.UnixMilli(), step: r.Step.Milliseconds(),
 		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
-		limit: r.Limit, wanted: wanted,
+		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows,
 	}
 	c, err := e.askCells(ctx, archive, q)
 	if err != nil {

@@ -72,6 +72,8 @@ type cellQuery struct {
 	limit    int
 	wanted   *wantedGroups // nil: those that come first
 	rollups  plan
+
+	fromFlows bool // not from rollups
 }
 
 // wantedGroups are the groups that a question is about.
@@ -153,7 +155,9 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 	var groups, ranked int64
 	var inGroups, hidden cell
 	values := make([]any, len(q.by))
-	q.rollups = q.plan()
+	if !q.fromFlows {
+		q.rollups = q.plan()
+	}
 	src, err := archive.Pin(time.UnixMilli(q.from), time.UnixMilli(q.to), q.rollups.tables()...)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,8 @@ minamo report NAME --help tells how to read one.
                     egress, or once, which counts a byte once per router
   --overhead BYTES  what l2bps adds to a packet (default 18: Ethernet's header
                     and checksum)
+  --exact           from the flows themselves, as far as they are kept: rollups
+                    keep only the heaviest of many addresses (then it says so)
   --raw             packets and bytes as exported, not multiplied by the
                     sampling rate
   -o FORMAT         table (default), csv or json: those of the HTTP API
@@ -175,6 +177,7 @@ func parseReportOptions(args []string, now time.Time) (reportOptions, error) {
 	c.flags.BoolVar(&o.Mirror, "mirror", false, "")
 	c.flags.StringVar(&scope, "scope", "", "")
 	c.flags.Uint64Var(&o.Overhead, "overhead", 0, "")
+	c.flags.BoolVar(&o.FromFlows, "exact", false, "")
 	c.flags.BoolVar(&o.Raw, "raw", false, "")
 	c.flags.StringVar(&o.format, "o", "table", "")
 	c.flags.BoolVar(&o.plain, "N", false, "")

@@ -335,7 +335,7 @@ func (p *reportPrinter) notes() {
 		fmt.Fprintln(p.out, "±: packets are sampled; so far off may packets and bytes be (95 %).")
 	}
 	if !a.Exact {
-		fmt.Fprintf(p.out, "Not exact: rollups keep the heaviest only, and a row may lack up to %s %s.\n", p.number(a.Missing), a.Metric.Unit())
+		fmt.Fprintf(p.out, "Not exact: rollups keep the heaviest only, and a row may lack up to %s %s; --exact reads the flows.\n", p.number(a.Missing), a.Metric.Unit())
 	}
 	files := "files"
 	if a.Stats.Files == 1 {
