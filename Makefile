@@ -49,6 +49,10 @@ bench: install build ## speed beside peers in the same run: decoding (goflow2), 
 	go -C bench/decode test -bench .
 	go run ./bench --minamo bin/minamo
 
+.PHONY: benchday
+benchday: install build ## speed of answers over a day of flows, beside nfdump and DuckDB (FLOWS=3000000 DIR=…)
+	go run ./bench/day --minamo bin/minamo --flows $(or $(FLOWS),3000000) --dir $(or $(DIR),.cache/day)
+
 screenshot: install build ## take docs/screenshot.png of the console with data in it
 	MINAMO_SCREENSHOT=$(CURDIR)/docs/screenshot.png MINAMO=$(CURDIR)/bin/minamo go test -count=1 -run TestConsole ./e2e
 

@@ -77,10 +77,18 @@ func ingest(o *options) error {
 		thousands(o.flows), thousands(o.rate), o.seconds, cost.Memory>>20, thousands(total), thousands(kept), t)
 	t = &markdown{}
 	t.add(fmt.Sprintf("Questions of %d people, meanwhile", askers), "Asked", "Not answered", "p50", "p95", "Greatest")
+	add := func(name string, l *latencies) {
+		t.add(name, thousands(len(l.took)+l.failed), thousands(l.failed),
+			short(percentile(l.took, 50)), short(percentile(l.took, 95)), short(percentile(l.took, 100)))
+	}
+	var all latencies
+	for _, l := range answers {
+		all.took, all.failed = append(all.took, l.took...), all.failed+l.failed
+	}
+	add("all", &all)
 	for _, kind := range questions() {
 		if l := answers[kind.name]; l != nil {
-			t.add(kind.name, thousands(len(l.took)+l.failed), thousands(l.failed),
-				short(percentile(l.took, 50)), short(percentile(l.took, 95)), short(percentile(l.took, 100)))
+			add(kind.name, l)
 		}
 	}
 	out.WriteString(t.String())
