@@ -390,7 +390,9 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 			}
 			by = s.by
 		}
-		o.layout, err = parseLayout(format, by)
+		if o.layout, err = parseLayout(format, by); err != nil && !errors.As(err, new(*placedError)) {
+			return fail("%w", err)
+		}
 	case format == "pipe":
 		return fail("-o pipe is not here: use csv or json")
 	case format != "":

@@ -392,6 +392,9 @@ func parseLayout(option string, by []query.Dimension) (*layout, error) {
 		l.items = append(l.items, items...)
 		text, offset = text[1+len(name):], offset+1+len(name)
 	}
+	if len(l.items) == 0 {
+		return nil, fmt.Errorf("-o %s: expected tags behind it, such as %%ts or %%sa", option)
+	}
 	if !l.csv {
 		return l, nil
 	}
