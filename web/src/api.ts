@@ -14,10 +14,15 @@ export type Key = Record<string, KeyValue>
 
 /** Where an answer came from: enough to judge it and to ask again by hand. */
 export interface Meta {
+  question: string
+  /** The coarsest first; "flows" is every single flow. */
+  tables: string[]
   segments: number
   damaged: number
   rows_scanned: number
   milliseconds: number
+  waited_milliseconds: number
+  cached: boolean
   sql: string
   command: string
 }

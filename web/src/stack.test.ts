@@ -13,7 +13,7 @@ const answer: Series = {
   times: [minute(0), minute(1), minute(2)],
   series: [line('TCP', [100, 200, 300]), line('UDP', [50, 60, 70])],
   other: line('Other', [1, 2, 3]),
-  meta: { segments: 0, damaged: 0, rows_scanned: 0, milliseconds: 0, sql: '', command: '' },
+  meta: { question: '', tables: [], segments: 0, damaged: 0, rows_scanned: 0, milliseconds: 0, waited_milliseconds: 0, cached: false, sql: '', command: '' },
 }
 const at = (n: number) => Date.parse(minute(n))
 
