@@ -121,7 +121,11 @@ func faceOf(cube *rollup.Cube, by []Dimension, conditions []string) (face, bool)
 		for i := range d.sql {
 			if network, ok := d.network(cube); ok {
 				d.sql[i] = strings.ReplaceAll(d.sql[i], quote(network[0]), quote(network[1]))
-				f.loose = true
+				if d.v4 == 24 && d.v6 == 48 {
+					heavy++ // it is the key, in another form
+				} else {
+					f.loose = true
+				}
 			}
 			known, some := knows(cube, d.sql[i])
 			if !known {

@@ -196,6 +196,9 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		return nil, err
 	}
 	a.stats.Tables = q.rollups.answered(src)
+	for _, table := range q.rollups.tables() {
+		a.stats.Files += len(src.Table(table))
+	}
 	groups += a.hidden
 	inGroups.add(hidden)
 	a.other.Sums, a.other.variance = inGroups.Sums, inGroups.variance
