@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +88,32 @@ func TestAPI(t *testing.T) {
 				t.Errorf("/api/series: the area under the lines is %.0f bytes, want %d", got, want.Bytes)
 			}
 
+			// As a report, in CSV: each line of which is a row, and the last other.
+			code, text := s.fetch(t, "/api/report"+q+"&by=src_addr&limit=5&format=csv")
+			lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+			if code != 200 || err != nil || len(lines) == 0 {
+				t.Fatalf("/api/report in CSV: status %d, %v, %s", code, err, text)
+			}
+			total = sums{}
+			for _, line := range lines[1:] {
+				for i, sum := range []*uint64{&total.Flows, &total.Packets, &total.Bytes} {
+					n, err := strconv.ParseUint(line[2+i], 10, 64)
+					if err != nil {
+						t.Errorf("/api/report in CSV: %v in %q", err, line)
+					}
+					*sum += n
+				}
+			}
+			if total != want {
+				t.Errorf("/api/report in CSV: %+v, want %+v of\n%s", total, want, text)
+			}
+
+			// Parquet of flows is what the store keeps: minamo store import takes it back.
+			code, file := s.fetch(t, "/api/flows"+q+"&limit=10000&format=parquet&order=stored")
+			if code != 200 || !bytes.HasPrefix(file, []byte("PAR1")) || !bytes.HasSuffix(file, []byte("PAR1")) {
+				t.Errorf("/api/flows in Parquet: status %d, %d bytes", code, len(file))
+			}
+
 			var list struct{ Rows []map[string]any }
 			s.get(t, "/api/flows"+q+"&limit=10000", &list)
 			if len(list.Rows) != int(want.Flows) {
@@ -140,7 +169,7 @@ func TestAPI(t *testing.T) {
 		Paths   map[string]any
 	}
 	s.get(t, "/api/openapi.json", &description)
-	for _, path := range []string{"/api/status", "/api/top", "/api/series", "/api/flows", "/api/exporters", "/api/fields", "/api/filter"} {
+	for _, path := range []string{"/api/status", "/api/report", "/api/reports", "/api/top", "/api/series", "/api/flows", "/api/exporters", "/api/fields", "/api/filter", "/api/questions", "/api/questions/{id}"} {
 		if description.Paths[path] == nil {
 			t.Errorf("/api/openapi.json does not describe %s", path)
 		}
@@ -170,6 +199,29 @@ func TestAPI(t *testing.T) {
 		t.Error("minamo flows takes a wrong filter")
 	}
 	mentions(t, shell.output.String(), "prot", "column 15")
+	// A mistyped parameter is not left out in silence.
+	if code, body := s.fetch(t, "/api/top?filtre=proto+udp"); code != 422 || !strings.Contains(string(body), "filter") {
+		t.Errorf("a mistyped parameter: status %d, %s", code, body)
+	}
+	// Every standard report has an answer; nobody may ask in SQL unless told so.
+	var standard struct{ Reports []struct{ Name string } }
+	s.get(t, "/api/reports", &standard)
+	if len(standard.Reports) < 10 {
+		t.Errorf("%d standard reports", len(standard.Reports))
+	}
+	for _, r := range standard.Reports {
+		var report struct {
+			Total sums
+			Meta  struct{ Tables []string }
+		}
+		s.get(t, "/api/report?from=-1h&name="+r.Name, &report)
+		if report.Total.Flows != 1200 || len(report.Meta.Tables) == 0 {
+			t.Errorf("/api/report?name=%s: %+v", r.Name, report)
+		}
+	}
+	if code, _ := s.fetch(t, "/api/sql?q=SELECT+1"); code != 404 {
+		t.Errorf("GET /api/sql: status %d, want 404", code)
+	}
 	if code, _ := s.fetch(t, "/api/nothing"); code != 404 {
 		t.Errorf("GET /api/nothing: status %d, want 404", code)
 	}
