@@ -36,6 +36,7 @@ var storeCommands = []storeSubcommand{
 	{"stats", "rows, bytes and times, by table, column, day or exporter", statsUsage, storeStats},
 	{"compact", "merge small files and make rollups now", compactUsage, storeCompact},
 	{"check", "verify every file, and set damaged ones aside", checkUsage, storeCheck},
+	{"export", "write flows as Parquet, CSV or NDJSON", exportUsage, storeExport},
 	{"import", "add flows from Parquet files of ours, or from nfdump", importUsage, storeImport},
 }
 
