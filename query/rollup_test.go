@@ -93,6 +93,8 @@ func TestRollupsTellWhatFlowsTell(t *testing.T) {
 		{"if", "", "interfaces"},
 		{"forwarding_status", "", "interfaces"},
 		{"src_as,dst_as", "", "as"},
+		{"src_as", "not src as 64500", "src_as"},
+		{"dst_as", "", "dst_as"},
 		{"as", "not as 64500", "as"},
 		{"next_as", "prev as 64510", "as"},
 		{"src_addr", "", "src_addresses"},

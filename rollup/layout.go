@@ -130,20 +130,29 @@ func address(high, low uint64) (a flow.Addr) {
 
 // The keys of cubes that are made from other cubes' cells.
 
-func foldSource(from, to *Cube, pair, end []uint64)      { foldEnd(from, to, pair, end, 0) }
-func foldDestination(from, to *Cube, pair, end []uint64) { foldEnd(from, to, pair, end, 1) }
-
-// foldEnd keeps one of a pair's addresses, and whether the other is the same.
-func foldEnd(from, to *Cube, pair, end []uint64, which int) {
-	high, low, present := from.layout.addr(pair, which)
-	if present {
-		to.layout.setAddr(end, 0, high, low)
-		if h, o, ok := from.layout.addr(pair, 1-which); ok && h == high && o == low {
-			to.layout.setUint(end, 1, 1)
+// foldSame keeps the keys that both cubes have.
+func foldSame(from, to *Cube, cell, sum []uint64) {
+	for i, same := range to.same {
+		if same < 0 {
+			continue
+		}
+		if to.Keys[i].Kind == flow.Address {
+			if high, low, ok := from.layout.addr(cell, same); ok {
+				to.layout.setAddr(sum, i, high, low)
+			}
+		} else if v, ok := from.layout.uint(cell, same); ok {
+			to.layout.setUint(sum, i, v)
 		}
 	}
-	if direction, ok := from.layout.uint(pair, 2); ok {
-		to.layout.setUint(end, 2, direction)
+}
+
+// foldEnd keeps one of a pair's addresses, and whether the other is the same.
+func foldEnd(from, to *Cube, pair, end []uint64) {
+	foldSame(from, to, pair, end)
+	high, low, present := from.layout.addr(pair, 0)
+	h, o, ok := from.layout.addr(pair, 1)
+	if present && ok && h == high && o == low {
+		to.layout.setUint(end, 1, 1)
 	}
 }
 
@@ -152,6 +161,7 @@ const mapped = 0xffff
 
 // foldNetwork keeps of an address the network.
 func foldNetwork(from, to *Cube, host, network []uint64) {
+	foldSame(from, to, host, network)
 	if high, low, ok := from.layout.addr(host, 0); ok {
 		if high == 0 && low>>32 == mapped {
 			low &^= 0xff
@@ -159,8 +169,5 @@ func foldNetwork(from, to *Cube, host, network []uint64) {
 			high, low = high&^0xffff, 0
 		}
 		to.layout.setAddr(network, 0, high, low)
-	}
-	if direction, ok := from.layout.uint(host, 2); ok {
-		to.layout.setUint(network, 1, direction)
 	}
 }

@@ -68,6 +68,7 @@ type Cube struct {
 	fold func(from, to *Cube, cell, sum []uint64)
 
 	layout layout
+	same   []int // of each key, the one of the same name in From; -1 for none
 }
 
 // Table is the name of a cube at a level, and of its directory.
@@ -135,10 +136,16 @@ var Cubes = []*Cube{
 		Most: few,
 	},
 	{
-		Name: "as", Doc: "Between which ASes, and through which neighbours.",
-		Keys: []Key{column(flow.SrcAS, true), column(flow.DstAS, true), column(flow.PrevAS, true), column(flow.NextAS, true), column(flow.Direction, false)},
-		Most: few,
+		Name: "src_as", Doc: "Which ASes sent.",
+		Keys: []Key{column(flow.SrcAS, true), column(flow.Direction, false)},
+		Most: few, From: as, fold: foldSame,
 	},
+	{
+		Name: "dst_as", Doc: "Which ASes received.",
+		Keys: []Key{column(flow.DstAS, true), column(flow.Direction, false)},
+		Most: few, From: as, fold: foldSame,
+	},
+	as,
 	{
 		Name: "src_networks", Doc: "Source networks: /24 of IPv4, /48 of IPv6.",
 		Keys: []Key{{Name: SrcNet, Kind: flow.Address, Doc: "First address of the source's /24 or /48.", Heavy: true}, column(flow.Direction, false)},
@@ -154,6 +161,12 @@ var Cubes = []*Cube{
 	pairs,
 }
 
+var as = &Cube{
+	Name: "as", Doc: "Between which ASes, and through which neighbours.",
+	Keys: []Key{column(flow.SrcAS, true), column(flow.DstAS, true), column(flow.PrevAS, true), column(flow.NextAS, true), column(flow.Direction, false)},
+	Most: some,
+}
+
 var pairs = &Cube{
 	Name: "pairs", Doc: "Who talked to whom.",
 	Keys: []Key{column(flow.SrcAddr, true), column(flow.DstAddr, true), column(flow.Direction, false)},
@@ -163,18 +176,25 @@ var pairs = &Cube{
 var srcAddresses = &Cube{
 	Name: "src_addresses", Doc: "Who sent.",
 	Keys: []Key{column(flow.SrcAddr, true), loop, column(flow.Direction, false)},
-	Most: heaviest, From: pairs, fold: foldSource,
+	Most: heaviest, From: pairs, fold: foldEnd,
 }
 
 var dstAddresses = &Cube{
 	Name: "dst_addresses", Doc: "Who received.",
 	Keys: []Key{column(flow.DstAddr, true), loop, column(flow.Direction, false)},
-	Most: heaviest, From: pairs, fold: foldDestination,
+	Most: heaviest, From: pairs, fold: foldEnd,
 }
 
 func init() {
 	for _, c := range Cubes {
 		c.layout = layoutOf(c.Keys)
+		for _, k := range c.Keys {
+			same := -1
+			if c.From != nil {
+				same = slices.IndexFunc(c.From.Keys, func(o Key) bool { return o.Name == k.Name })
+			}
+			c.same = append(c.same, same)
+		}
 	}
 }
 
