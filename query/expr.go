@@ -26,11 +26,14 @@ type expr interface {
 // value is what a condition tests: an SQL expression over columns. The columns
 // are its arguments, so that it can tell them and be told of others.
 type value struct {
-	format  string // of fmt, with a %s or %[n]s for each of the columns
+	format  string // of fmt, with a %s or %[n]s for each of the columns; as it is where there are none
 	columns []flow.Column
 }
 
 func (v value) String() string {
+	if len(v.columns) == 0 {
+		return v.format
+	}
 	names := make([]any, len(v.columns))
 	for i, c := range v.columns {
 		names[i] = quote(c.String())
@@ -108,6 +111,13 @@ func (j junction) with(to func(value) value) expr {
 	}
 	return junction{j.operator, terms}
 }
+
+// holds is a value that is itself true or not.
+type holds struct{ value value }
+
+func (h holds) appendSQL(dst []byte) []byte { return append(dst, h.value.String()...) }
+
+func (h holds) with(to func(value) value) expr { return holds{to(h.value)} }
 
 // notNull tests that a value is present.
 type notNull struct{ value value }

@@ -71,18 +71,28 @@ func (f *Filter) Swapped() *Filter {
 
 // FilterError says which word of a filter is wrong and what should stand there.
 type FilterError struct {
-	Column     int    // of the word's first character, from 1
+	File       string // that the word is in, where the filter includes files; "" in the filter itself
+	Line       int    // within the file, from 1; 0 in the filter itself
+	Column     int    // of the word's first character, from 1: in the filter, or in the file's line
 	Word       string // as written; "" at the end of the filter
 	Expected   string // what could stand there, a noun phrase
+	Reason     string // why a condition that is understood cannot be answered, "" where the word is just wrong
 	Suggestion string // the word that was probably meant, "" where none is near
 }
 
 func (e *FilterError) Error() string {
+	place := fmt.Sprintf("filter, column %d", e.Column)
+	if e.File != "" {
+		place = fmt.Sprintf("filter, %s:%d:%d", e.File, e.Line, e.Column)
+	}
+	if e.Reason != "" {
+		return fmt.Sprintf("%s: %q cannot be answered: %s", place, e.Word, e.Reason)
+	}
 	found := fmt.Sprintf("%q", e.Word)
 	if e.Word == "" {
 		found = "the end of the filter"
 	}
-	s := fmt.Sprintf("filter, column %d: found %s, expected %s", e.Column, found, e.Expected)
+	s := fmt.Sprintf("%s: found %s, expected %s", place, found, e.Expected)
 	if e.Suggestion != "" {
 		s += fmt.Sprintf("; did you mean %q?", e.Suggestion)
 	}
@@ -91,18 +101,43 @@ func (e *FilterError) Error() string {
 
 // ParseFilter parses a filter in nfdump's syntax; docs/filter.md has the
 // grammar. An empty filter matches every flow. An error is always a
-// *FilterError.
-func ParseFilter(text string) (*Filter, error) {
+// *FilterError. No file is read: the filter may come from anyone.
+func ParseFilter(text string) (*Filter, error) { return ParseFilterIncluding(text, nil) }
+
+// ParseFilterIncluding is ParseFilter for a filter whose author may read files:
+// `@include file` stands for what include returns.
+func ParseFilterIncluding(text string, include func(file string) (string, error)) (*Filter, error) {
 	if len(text) > maxFilterBytes {
 		return nil, &FilterError{Column: 1, Word: text[:20] + "…", Expected: fmt.Sprintf("a filter of at most %d bytes", maxFilterBytes)}
 	}
-	tokens, err := lex(text)
+	p := parser{grammar: language()}
+	root, err := p.parse(text, include)
 	if err != nil {
 		return nil, err
 	}
-	p := parser{grammar: language(), text: text, tokens: tokens}
-	if p.peek().kind == endOfFilter {
-		return &Filter{text: text, root: constant(true)}, nil
+	return &Filter{text, root}, nil
+}
+
+// parser is a recursive-descent parser with one token of look-ahead (a few
+// where phrases such as `src or dst port` need them).
+type parser struct {
+	*grammar
+	tokens []token
+	next   int
+	depth  int
+	offers *offers // where not nil, takes down what the end of the filter could be instead
+}
+
+// parse parses a whole filter.
+func (p *parser) parse(text string, include func(string) (string, error)) (expr, *FilterError) {
+	l := lexer{include: include}
+	whole := &source{text: text}
+	if err := l.lex(whole); err != nil {
+		return nil, err
+	}
+	p.tokens = append(l.tokens, token{endOfFilter, "", len(text), whole})
+	if len(l.tokens) == 0 && p.offers == nil {
+		return constant(true), nil
 	}
 	root, err := p.disjunction()
 	if err != nil {
@@ -114,17 +149,7 @@ func ParseFilter(text string) (*Filter, error) {
 		}
 		return nil, p.unexpected("and, or, or the end of the filter", "and", "or")
 	}
-	return &Filter{text: text, root: root}, nil
-}
-
-// parser is a recursive-descent parser with one token of look-ahead (a few
-// where phrases such as `src or dst port` need them).
-type parser struct {
-	*grammar
-	text   string
-	tokens []token
-	next   int
-	depth  int
+	return root, nil
 }
 
 func (p *parser) peek() token { return p.tokens[p.next] }
@@ -142,8 +167,10 @@ func (p *parser) advance() token {
 	return t
 }
 
-// accept consumes the next token if it is one of the given signs or keywords.
+// accept consumes the next token if it is one of the given signs or keywords,
+// the usual one first.
 func (p *parser) accept(texts ...string) bool {
+	p.offer(texts[0])
 	for _, text := range texts {
 		if p.peek().is(text) {
 			p.next++
@@ -157,7 +184,7 @@ func (p *parser) accept(texts ...string) bool {
 // nearest to it is suggested.
 func (p *parser) unexpected(expected string, candidates ...string) *FilterError {
 	t := p.peek()
-	err := errorAt(p.text, t.offset, t.text, expected)
+	err := errorAt(t, expected)
 	if t.kind == word {
 		err.Suggestion = nearest(t.text, candidates)
 	}
@@ -223,94 +250,84 @@ func (p *parser) factor() (expr, *FilterError) {
 // primitive = phrase [operand]; see the table in primitive.go.
 func (p *parser) primitive() (expr, *FilterError) {
 	// `src or dst port 53`: two sides before one subject.
-	if first, op, second := p.peek(), p.ahead(1), p.ahead(2); isSide(first) && isSide(second) {
-		all := op.is("and") || op.is("&&")
-		if all || op.is("or") || op.is("||") {
-			p.next += 3
-			return p.twoSided(strings.ToLower(first.text), strings.ToLower(second.text), all)
+	if first, op := p.peek(), p.ahead(1); isSide(first) && (op.is("or") || op.is("||") || op.is("and") || op.is("&&")) {
+		p.next += 2
+		second := p.peek()
+		if !isSide(second) {
+			p.offer(sides...)
+			return nil, p.unexpected("one of "+strings.Join(sides, ", ")+" after "+op.text, sides...)
 		}
+		p.next++
+		return p.operand(op.is("and") || op.is("&&"), first.text, second.text)
 	}
-	ph, err := p.phrase("")
+	return p.operand(false, "")
+}
+
+// sides can stand before a subject: `src port`, `in if`.
+var sides = []string{"src", "dst", "in", "out"}
+
+func isSide(t token) bool { return t.kind == word && slices.ContainsFunc(sides, t.is) }
+
+// operand parses a phrase and what follows it: `present`, or what its values
+// are compared with. A text that is just that word is quoted. What stands
+// before the phrase is consumed already; all values or one must pass the test.
+func (p *parser) operand(all bool, before ...string) (expr, *FilterError) {
+	ph, err := p.phrase(before)
 	if err != nil {
 		return nil, err
 	}
-	return p.operand(ph, ph.values, false)
+	if len(ph.values) > 0 && p.accept("present") {
+		return forEach(ph.values, all, func(v value) expr { return notNull{v} }), nil
+	}
+	return ph.parse(p, ph.values, all)
 }
 
-// twoSided parses the rest of `src or dst SUBJECT …` once, for both sides.
-func (p *parser) twoSided(first, second string, all bool) (expr, *FilterError) {
-	start := p.next
-	a, err := p.phrase(first)
-	if err != nil {
-		return nil, err
+// phrase consumes the longest run of words that names a primitive after each of
+// what stands before, and has the values of all of them.
+func (p *parser) phrase(before []string) (longest phrase, err *FilterError) {
+	keys := make([]string, len(before))
+	for i, b := range before {
+		keys[i] = strings.ToLower(b)
 	}
-	after := p.next
-	p.next = start
-	b, err := p.phrase(second)
-	if err != nil {
-		return nil, err
-	}
-	if p.next != after || a.primitive != b.primitive {
-		p.next = start
-		return nil, p.unexpected("a word that goes with both " + first + " and " + second)
-	}
-	values := append(append([]value(nil), a.values...), b.values...)
-	return p.operand(a, values, all)
-}
-
-// operand parses what follows a phrase: `present`, or what its values are
-// compared with. A text that is just that word is quoted.
-func (p *parser) operand(ph phrase, values []value, all bool) (expr, *FilterError) {
-	if len(values) > 0 && p.accept("present") {
-		return forEach(values, all, func(v value) expr { return notNull{v} }), nil
-	}
-	return ph.parse(p, values, all)
-}
-
-// isSide tells whether t can stand before a subject: `src port`, `in if`.
-func isSide(t token) bool {
-	return t.is("src") || t.is("dst") || t.is("in") || t.is("out")
-}
-
-// phrase consumes the longest run of words that names a primitive. side is
-// what stands before, already consumed, or "".
-func (p *parser) phrase(side string) (phrase, *FilterError) {
-	longest, length := phrase{}, 0
-	key := side
-	known := 0 // words that begin some phrase
-	for n := 0; n < p.maxWords; n++ {
-		t := p.ahead(n)
+	start, length := p.next, 0
+	var next []string
+	for known := true; known; {
+		next = slices.DeleteFunc(slices.Clone(p.following[keys[0]]), func(w string) bool {
+			return slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(p.following[key], w) })
+		})
+		p.offerPhrases(keys[0], next)
+		t := p.peek()
 		if t.kind != word {
 			break
 		}
-		if key != "" {
-			key += " "
+		found := phrase{primitive: -1}
+		named := true
+		for i := range keys {
+			keys[i] = strings.TrimSpace(keys[i] + " " + strings.ToLower(t.text))
+			if reason, refused := p.refused[keys[i]]; refused {
+				return phrase{}, refusal(p.tokens[start], reason)
+			}
+			ph, ok := p.phrases[keys[i]]
+			named = named && ok && (i == 0 || ph.primitive == found.primitive)
+			found = phrase{ph.primitive, slices.Concat(found.values, ph.values), ph.parse}
+			known = known && p.begins[keys[i]]
 		}
-		key += strings.ToLower(t.text)
-		if ph, ok := p.phrases[key]; ok {
-			longest, length = ph, n+1
+		if named || known {
+			p.next++
 		}
-		if _, ok := p.following[key]; !ok {
-			break
+		if named {
+			longest, length = found, p.next-start
 		}
-		known = n + 1
 	}
 	if length == 0 {
-		p.next += known
-		begin := strings.ToLower(side + " " + joinWords(p.tokens[p.next-known:p.next]))
-		candidates := p.following[strings.TrimSpace(begin)]
-		return phrase{}, p.unexpected(expectedAfter(strings.TrimSpace(begin), candidates), candidates...)
+		read := strings.Join(before, " or ")
+		for _, t := range p.tokens[start:p.next] {
+			read += " " + t.text
+		}
+		return phrase{}, p.unexpected(expectedAfter(strings.ToLower(strings.TrimSpace(read)), next), next...)
 	}
-	p.next += length
+	p.next = start + length
 	return longest, nil
-}
-
-func joinWords(tokens []token) string {
-	words := make([]string, len(tokens))
-	for i, t := range tokens {
-		words[i] = t.text
-	}
-	return strings.Join(words, " ")
 }
 
 func expectedAfter(begin string, candidates []string) string {

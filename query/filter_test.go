@@ -45,6 +45,39 @@ func TestFilterSQL(t *testing.T) {
 		{"fwdstat dropped", `"forwarding_status" BETWEEN 128 AND 191`},
 		{"ingress", `"direction" = 0`},
 		{"direction egress", `"direction" = 1`},
+		{"flags = S", `"tcp_flags" = 2`},
+		{"flags =SA", `"tcp_flags" = 18`},
+		{"not flags = S", `("tcp_flags" = 2) IS NOT TRUE`},
+		{"flags in [S SA 24]", `"tcp_flags" IN (2, 18, 24)`},
+		{"flags >= 16", `"tcp_flags" >= 16`},
+		{"duration > 10s", `greatest(epoch_ms("end") - epoch_ms("start"), 0) > 10000`},
+		{"duration 5min-1h", `greatest(epoch_ms("end") - epoch_ms("start"), 0) BETWEEN 300000 AND 3600000`},
+		{"duration >= 1m", `greatest(epoch_ms("end") - epoch_ms("start"), 0) >= 1000000`},
+		{"first seen > 2026-11-22T09", `"start" > '2026-11-22 09:00:00.000+00'::TIMESTAMPTZ`},
+		{"last seen < 2026", `"end" < '2026-01-01 00:00:00.000+00'::TIMESTAMPTZ`},
+		{"fwdstat noroute", `"forwarding_status" = 131`},
+		{"fwdstat > 127", `"forwarding_status" > 127`},
+		{"fwdstat in [policer dropped]", `("forwarding_status" = 138 OR "forwarding_status" BETWEEN 128 AND 191)`},
+		{"src port in pblock", `"src_port" BETWEEN "nat_port_start" AND "nat_port_end"`},
+		{"asa event denied egress", `("firewall_event" = 3 AND "firewall_ext_event" = 1002)`},
+		{"asa event denied and tcp", `("firewall_event" = 3 AND "protocol" = 6)`},
+		{"asa event term", `"firewall_event" = 2`},
+		{"nat event add", `"nat_event" = 1`},
+		{"src nat ip 10.0.0.1", `"post_nat_src_addr" = '` + v4 + `0a000001'::UUID`},
+		{"ingress acl outside-in", `"ingress_acl" = 'outside-in'`},
+		{"ingress acl 'x' or egress acl '5'", `("ingress_acl" = 'x' OR "egress_acl" = '5')`},
+		{"ingress acl > 0x10", `TRY_CAST(split_part("ingress_acl", '/', 1) AS UBIGINT) > 16`},
+		{"egress ace 5", `TRY_CAST(split_part("egress_acl", '/', 2) AS UBIGINT) = 5`},
+		{"mpls any 5 and mpls label2 6", `(("mpls_label1" = 5 OR "mpls_label2" = 5 OR "mpls_label3" = 5 OR "mpls_label4" = 5 OR "mpls_label5" = 5 OR "mpls_label6" = 5 OR "mpls_label7" = 5 OR "mpls_label8" = 5 OR "mpls_label9" = 5 OR "mpls_label10" = 5) AND "mpls_label2" = 6)`},
+		{"src and dst tos 3", `("tos" = 3 AND "post_tos" = 3)`},
+		{"src and dst net in [10/8]", `("src_addr" BETWEEN '` + v4 + `0a000000'::UUID AND '` + v4 + `0affffff'::UUID AND "dst_addr" BETWEEN '` + v4 + `0a000000'::UUID AND '` + v4 + `0affffff'::UUID)`},
+		{"udp or icmp type 8", `("protocol" = 17 OR "icmp_type" = 8)`},
+		{"nfversion 9", `"export_protocol" = 9`},
+		{"previous as 5", `"prev_as" = 5`},
+		{"bgp next ip 10.0.0.1", `"bgp_next_hop" = '` + v4 + `0a000001'::UUID`},
+		{"not udp or tcp", `(("protocol" = 17) IS NOT TRUE OR "protocol" = 6)`},
+		{"not udp and tcp", `(("protocol" = 17) IS NOT TRUE AND "protocol" = 6)`},
+		{"tcp and (not udp) or icmp", `(("protocol" = 6 AND ("protocol" = 17) IS NOT TRUE) OR "protocol" = 1)`},
 		{"ingress vrf 5", `"in_vrf" = 5`},
 		{"flow_end_reason 'idle timeout'", `"flow_end_reason" = 1`},
 		{"flow_end_reason idle-timeout", `"flow_end_reason" = 1`},
@@ -94,6 +127,11 @@ func TestFilterColumns(t *testing.T) {
 		"pps > 1 and bpp > 1":        {flow.Start, flow.End, flow.Bytes, flow.Packets},
 		"vni 5":                      {flow.Tunnel, flow.TunnelID, flow.SegmentID},
 		"engine-id 1":                {flow.ExportProtocol, flow.ObservationDomain},
+		"tun proto gre":              {flow.Tunnel, flow.SrcAddr},
+		"dst port in pblock":         {flow.DstPort, flow.NATPortStart, flow.NATPortEnd},
+		"asa event denied ingress":   {flow.FirewallEvent, flow.FirewallExtEvent},
+		"ingress acl 5":              {flow.IngressACL},
+		"mpls eos 5":                 mplsLabels,
 		"dscp ef":                    {flow.TOS},
 		"user ~ a or acl present":    {flow.SrcUser, flow.DstUser, flow.IngressACL, flow.EgressACL},
 		"egress or drop_reason != 3": {flow.Direction, flow.DropReason},
@@ -188,6 +226,17 @@ func TestFilterErrors(t *testing.T) {
 		{"user contains", 14, "", "a text that is contained", ""},
 		{"user ~ '('", 8, "(", "a regular expression (RE2): error parsing regexp: missing closing )", ""},
 		{"user ~ '(\\pL{500}){2}'", 8, "(\\pL{500}){2}", "a shorter regular expression", ""},
+		{"ip www.example.com", 4, "www.example.com", "names are not looked up", ""},
+		{"src or ", 8, "", "one of src, dst, in, out after or", ""},
+		{"in or out bytes 5", 11, "bytes", "another condition", ""},
+		{"proto tcp and in or out byte 5", 25, "byte", "one of if, vlan", ""},
+		{"port in pblok", 9, "pblok", "[", ""},
+		{"asa event denied because", 18, "because", "and, or", ""},
+		{"duration > 10parsecs", 12, "10parsecs", "a duration", ""},
+		{"duration > 200000000000d", 12, "200000000000d", "a duration", ""},
+		{"flags", 6, "", "TCP flags", ""},
+		{"flags = ''", 9, "", "TCP flags", ""},
+		{"first seen 2026-13", 12, "2026-13", "a time", ""},
 		{"user 'a\x00b'", 6, "a\x00b", "UTF-8 without zero bytes", ""},
 		{"user in [a \xff]", 12, "\xff", "UTF-8", ""},
 		{"as path has [1 2]", 13, "[", "a word", ""},
@@ -253,45 +302,59 @@ func count(t *testing.T, e *Engine, files Files, filter string) uint64 {
 	return table.Total.Flows
 }
 
-// examples gives an operand for every kind of primitive.
-var examples = map[string]string{
-	"": "", "flags | number": "SA",
-	"[comparator] number | in [ number … ]":                              "> 1",
-	"[= | !=] address | in [ address … ]":                                "in [192.0.2.1 2001:db8::/32]",
-	"[= | !=] prefix | in [ prefix … ]":                                  "192.0.2.0/24",
-	"[= | !=] protocol | in [ protocol … ]":                              "tcp",
-	"[= | !=] MAC address | in [ MAC address … ]":                        "!= 00:00:5e:00:53:01",
-	"[= | !=] DSCP | in [ DSCP … ]":                                      "af41",
-	"[= | !=] status | in [ status … ]":                                  "in [forwarded 130]",
-	"[= | !=] name or number | in [ name or number … ]":                  "in [1 2]",
-	"[= | !=] text | in [ text … ] | contains text | has word | ~ regex": "has 64496",
-	"[comparator] time | in [ time … ]":                                  "< 2026-11-22",
+// examples gives operands for every kind of primitive.
+var examples = map[string][]string{
+	"": {""},
+	"flags | [comparator] flags | in [ flags … ]":                                              {"SA", "18", "= S", "> 0x10", "in [S SA 24]"},
+	"[comparator] number | in [ number … ]":                                                    {"> 1", "1", "in [1 2, 3-4]", "!= 1"},
+	"[comparator] number | in [ number … ] | in pblock":                                        {"lt 1", "in [1 2]", "in pblock", "in nat pblock"},
+	"[comparator] duration | in [ duration … ]":                                                {"> 1", "< 10s", "in [5ms 1min-2h 1d]"},
+	"[= | !=] address | in [ address … ]":                                                      {"in [192.0.2.1 2001:db8::/32]", "192.0.2.1"},
+	"[= | !=] prefix | in [ prefix … ]":                                                        {"192.0.2.0/24", "192.0.2.0 255.255.255.0", "in [10/8]"},
+	"[= | !=] protocol | in [ protocol … ]":                                                    {"tcp", "in [6-17 ospf]", "!= 0x11"},
+	"[= | !=] MAC address | in [ MAC address … ]":                                              {"!= 00:00:5e:00:53:01"},
+	"[= | !=] DSCP | in [ DSCP … ]":                                                            {"af41", "46"},
+	"[comparator] status | in [ status … ]":                                                    {"in [forwarded 130 noroute]", "> 127", "policer"},
+	"[comparator] event | in [ event … ]":                                                      {"add", "> 3", "in [nat44-session-create 5]"},
+	"[comparator] event | in [ event … ] | denied reason":                                      {"deny", "< 3", "denied", "denied ingress", "denied 1004", "in [create 2]"},
+	"[comparator] reason | in [ reason … ]":                                                    {"nosyn", "> 1001"},
+	"[= | !=] name or number | in [ name or number … ]":                                        {"in [1 2]"},
+	"[= | !=] text | in [ text … ] | contains text | has word | ~ regex":                       {"has 64496", "!= x", "contains 'a b'", "~ '^a'", "in [a 'b c']"},
+	"[= | !=] text | in [ text … ] | contains text | has word | ~ regex | [comparator] number": {"outside-in", "5", "> 0x10", "~ '^a'"},
+	"[comparator] time | in [ time … ]":                                                        {"< 2026-11-22", ">= 2026", "= '2026-11-22 10:00'"},
 }
 
 // TestEveryPrimitive parses each phrase of the table and has DuckDB accept it.
 func TestEveryPrimitive(t *testing.T) {
 	e := newEngine(t)
 	names := map[string]bool{}
+	accept := func(text string) {
+		f, err := ParseFilter("not " + text + " or any")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			return
+		}
+		explain(t, e, f)
+		explain(t, e, f.Swapped())
+		for c := range f.Columns().All() {
+			if !strings.Contains(f.SQL(), quote(c.String())) {
+				t.Errorf("%s: column %s is not in %s", text, c, f.SQL())
+			}
+		}
+	}
 	for _, p := range Primitives() {
 		syntax, presence := strings.CutSuffix(p.Operand, " | present")
-		operand, ok := examples[syntax]
+		operands, ok := examples[syntax]
 		if !ok || p.Doc == "" {
 			t.Errorf("%v: operand %q, doc %q", p.Words, p.Operand, p.Doc)
 		}
 		for _, words := range p.Words {
 			names[words] = true
-			f, err := ParseFilter("not " + words + " " + operand + " or any")
-			if err != nil {
-				t.Errorf("%s: %v", words, err)
-				continue
+			for _, operand := range operands {
+				accept(words + " " + operand)
 			}
-			explain(t, e, f)
 			if presence {
-				if f, err = ParseFilter("not " + words + " present or any"); err != nil {
-					t.Errorf("%s: %v", words, err)
-					continue
-				}
-				explain(t, e, f)
+				accept(words + " present")
 			}
 		}
 	}
@@ -332,13 +395,100 @@ func TestLongFilters(t *testing.T) {
 	}
 }
 
+// TestRefusedConditions holds what nfdump knows and we do not to answers that
+// say why, at the word.
+func TestRefusedConditions(t *testing.T) {
+	for filter, want := range map[string]string{
+		"geo US":                             `filter, column 1: "geo" cannot be answered: the countries`,
+		"proto tcp and src geo US":           `filter, column 15: "src" cannot be answered: the countries`,
+		"not src nat geo CH":                 `filter, column 5: "src" cannot be answered: the countries`,
+		"payload content 'GET /'":            `column 1: "payload" cannot be answered: nothing of the packets' payload is kept`,
+		"(payload ja3 defined)":              `column 2: "payload"`,
+		"count < 10":                         `column 1: "count"`,
+		"ident router1":                      `column 1: "ident"`,
+		"exporter id 5":                      `column 1: "exporter"`,
+		"sysid 5":                            "router ip",
+		"out bytes > 5 or in if 3":           "biflow reverse",
+		"out src mac 00:00:5e:00:53:01":      "only the destination",
+		"observation point id 5":             "observation points",
+		"max ttl 64":                         "the least TTL",
+		"ttl equal":                          "the least TTL",
+		"mpls exp10 3":                       "experimental bits",
+		"client latency > 5":                 "latencies",
+		"app latency > 5":                    "latencies",
+		"nat pblock step 5":                  "step of port blocks",
+		"flowlabel x":                        "flow_label",
+		"pf action block":                    "pflog",
+		"@include /etc/passwd":               `column 1: "@include" cannot be answered: only`,
+		"proto tcp and (@include hosts.txt)": `column 16: "@include" cannot be answered: only`,
+	} {
+		_, err := ParseFilter(filter)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", filter, err)
+		}
+	}
+	for _, u := range unanswerable {
+		for words := range strings.SplitSeq(u.phrases, "|") {
+			var wrong *FilterError
+			if _, err := ParseFilter(words + " 5"); !errors.As(err, &wrong) || wrong.Reason != u.reason || wrong.Column != 1 {
+				t.Errorf("%s: %v", words, err)
+			}
+		}
+	}
+}
+
+func TestFilterIncluding(t *testing.T) {
+	files := map[string]string{
+		"web": "dst port in [80 443] # the web\n",
+		"all": "proto tcp and\n  @include web\n",
+		"bad": "proto tcp and\n  prt 5",
+		"me":  "any or @include me",
+		"big": strings.Repeat(" ", maxFilterBytes/2),
+		"two": "@include big\n@include big\n@include big",
+		"end": "any # no line after this",
+	}
+	parse := func(text string) (*Filter, error) {
+		return ParseFilterIncluding(text, func(name string) (string, error) {
+			if text, ok := files[name]; ok {
+				return text, nil
+			}
+			return "", fmt.Errorf("there is no file %s", name)
+		})
+	}
+	for text, want := range map[string]string{
+		"not (@include all\n) or udp":       "not (proto tcp and dst port in [80 443]) or udp",
+		"@include web":                      "dst port in [80 443]",
+		"@INCLUDE end\nor udp":              "any or udp",
+		"user '@include' and @include\tend": "user '@include' and any",
+	} {
+		f, err := parse(text)
+		if err != nil || f.SQL() != mustParse(t, want).SQL() || f.String() != text {
+			t.Errorf("%s: %v, %v", text, f.SQL(), err)
+		}
+	}
+	for text, want := range map[string]string{
+		"@include bad":          `filter, bad:2:3: found "prt", expected a condition`,
+		"udp and @include no":   `filter, column 18: "no" cannot be answered: there is no file no`,
+		"@include ":             "column 10: found the end of the filter, expected the name of a file",
+		"@include me":           `me:1:17: found "me", expected files that include files at most 10 deep`,
+		"@include two":          "files of at most",
+		"@include web\nand prt": `filter, column 18: found "prt"`,
+	} {
+		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func FuzzParseFilter(f *testing.F) {
 	for _, text := range oracleFilters {
 		f.Add(text)
 	}
 	for _, p := range Primitives() {
 		for _, words := range p.Words {
-			f.Add(words + " " + examples[p.Operand])
+			for _, operand := range examples[strings.TrimSuffix(p.Operand, " | present")] {
+				f.Add(words + " " + operand)
+			}
 		}
 	}
 	for _, regex := range []string{"^a$", "(?im)^a.b$", `\A\pL+\z`, `(?s).*?x{2,5}`, `[^\d\x{1f600}-\x{1f64f}]`, "(?P<n>a|b)*", `\bword\B`, "(?U)a+", "[[:alpha:]]{1000}", "a||", `\Qa.b\E`} {
@@ -448,7 +598,7 @@ func TestCheckColumnName(t *testing.T) {
 	for name, want := range map[string]string{
 		"site": "", "vni2": "",
 		"vni": "filter", "src": "filter", "not": "filter", "in": "filter", "eq": "filter", "has": "filter", "src_addr": "filter",
-		"app": "ranked", "srcip": "ranked", "record": "ranked", "flows": "ranked",
+		"app": "ranked", "srcip": "ranked", "record": "ranked", "flows": "filter",
 	} {
 		err := CheckColumnName(name)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -3,6 +3,7 @@ package query
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/bits"
 	"net"
@@ -18,9 +19,18 @@ import (
 	"github.com/minamo-flow/minamo/flow"
 )
 
-// literal reads one value of an operand: its SQL, or for a prefix or a span
-// the SQL of its two ends.
-type literal func(p *parser) (first, last string, err *FilterError)
+// literal is one value of an operand.
+type literal struct {
+	what  string   // in the notation of docs/filter.md
+	names []string // that it can have, for completion
+	// read gives its SQL, or for a prefix or a span the SQL of its two ends.
+	read func(p *parser) (first, last string, err *FilterError)
+}
+
+func (l *literal) parse(p *parser) (first, last string, err *FilterError) {
+	p.offerValue(l.what, l.names...)
+	return l.read(p)
+}
 
 // nothing is the operand of a primitive that is complete by itself.
 func nothing(e expr) operand {
@@ -36,29 +46,41 @@ var comparators = map[string]string{
 	">=": ">=", "ge": ">=",
 }
 
+// comparator consumes a comparator; without one, "=" is meant.
+func (p *parser) comparator(what string, ordered bool) (operator string, err *FilterError) {
+	p.offer("=", "!=")
+	if ordered {
+		p.offer("<", "<=", ">", ">=")
+	}
+	t := p.peek()
+	operator, ok := comparators[strings.ToLower(t.text)]
+	if !ok || t.kind == quoted {
+		return "=", nil
+	}
+	if !ordered && operator != "=" && operator != "!=" {
+		return "", p.unexpected("=, != or in: " + what + " has no order")
+	}
+	p.next++
+	return operator, nil
+}
+
 // compare makes an operand of `[comparator] value` and `in [value …]`. Values
 // without an order know only equality.
-func compare(what string, ordered bool, read literal) operand {
-	syntax := "[= | !=] " + what + " | in [ " + what + " … ]"
+func compare(l literal, ordered bool) operand {
+	syntax := "[= | !=] " + l.what + " | in [ " + l.what + " … ]"
 	if ordered {
-		syntax = "[comparator] " + what + " | in [ " + what + " … ]"
+		syntax = "[comparator] " + l.what + " | in [ " + l.what + " … ]"
 	}
 	return operand{syntax, func(p *parser, values []value, all bool) (expr, *FilterError) {
 		if p.accept("in") {
-			return p.list(values, all, read)
+			return p.list(values, all, l)
 		}
-		operator := "="
-		if t := p.peek(); t.kind != quoted {
-			if op, ok := comparators[strings.ToLower(t.text)]; ok {
-				if !ordered && op != "=" && op != "!=" {
-					return nil, p.unexpected("=, != or in: " + what + " has no order")
-				}
-				operator = op
-				p.next++
-			}
+		operator, err := p.comparator(l.what, ordered)
+		if err != nil {
+			return nil, err
 		}
 		start := p.next
-		first, last, err := read(p)
+		first, last, err := l.parse(p)
 		if err != nil {
 			return nil, err
 		}
@@ -97,21 +119,26 @@ func forEach(values []value, all bool, test func(value) expr) expr {
 }
 
 // list parses `[ value value, value … ]`.
-func (p *parser) list(values []value, all bool, read literal) (expr, *FilterError) {
+func (p *parser) list(values []value, all bool, l literal) (expr, *FilterError) {
 	if !p.accept("[") {
 		return nil, p.unexpected("[ and a list of values")
 	}
 	var m membership
 	for {
-		p.accept(",")
-		if p.accept("]") {
+		if p.peek().is(",") {
+			p.next++
+		}
+		if p.peek().is("]") && len(m.literals)+len(m.ranges) == 0 {
+			return nil, p.unexpected("at least one value in the list")
+		}
+		if len(m.literals)+len(m.ranges) > 0 && p.accept("]") {
 			break
 		}
-		if p.peek().kind == endOfFilter {
-			return nil, p.unexpected("a closing ]")
-		}
-		first, last, err := read(p)
+		first, last, err := l.parse(p)
 		if err != nil {
+			if p.peek().kind == endOfFilter {
+				err = p.unexpected("a closing ]")
+			}
 			return nil, err
 		}
 		if first == last {
@@ -119,10 +146,6 @@ func (p *parser) list(values []value, all bool, read literal) (expr, *FilterErro
 		} else {
 			m.ranges = append(m.ranges, [2]string{first, last})
 		}
-	}
-	if len(m.literals)+len(m.ranges) == 0 {
-		p.next--
-		return nil, p.unexpected("at least one value in the list")
 	}
 	return forEach(values, all, func(v value) expr {
 		m := m
@@ -132,33 +155,76 @@ func (p *parser) list(values []value, all bool, read literal) (expr, *FilterErro
 }
 
 // number is a whole number up to limit, with the suffixes k, m, g and t, which
-// multiply by powers of 1000; within a list also a span such as 6000-6063.
-func number(limit uint64) operand {
-	what := fmt.Sprintf("a number from 0 to %d", limit)
-	switch {
-	case limit >= math.MaxUint32:
-		what = "a number, such as 1500 or 10k"
-	case limit == math.MaxUint16:
-		what = "a number from 0 to 65535"
+// multiply by powers of 1000; or a span such as 6000-6063.
+func number(limit uint64) operand { return compare(numberLiteral(limit), true) }
+
+func numberLiteral(limit uint64) literal {
+	expected := fmt.Sprintf("a number from 0 to %d", limit)
+	if limit >= math.MaxUint32 {
+		expected = "a number, such as 1500 or 10k"
 	}
-	o := compare("number", true, func(p *parser) (string, string, *FilterError) {
+	return spanLiteral("number", expected, nil, func(text string) (uint64, bool) { return parseNumber(text, limit) })
+}
+
+// spanLiteral reads a number, or two with a hyphen between. A name may have
+// hyphens too: the whole is tried first.
+func spanLiteral(what, expected string, names []string, parse func(string) (uint64, bool)) literal {
+	return literal{what, names, func(p *parser) (string, string, *FilterError) {
 		t := p.peek()
-		if t.kind == word {
-			from, to, isSpan := strings.Cut(t.text, "-")
-			first, ok := parseNumber(from, limit)
-			last, ok2 := first, true
-			if isSpan {
-				last, ok2 = parseNumber(to, limit)
+		if t.kind == word || t.kind == quoted && names != nil {
+			first, ok := parse(t.text)
+			last := first
+			if from, to, isSpan := strings.Cut(t.text, "-"); !ok && isSpan {
+				var ok2 bool
+				first, ok = parse(from)
+				last, ok2 = parse(to)
+				ok = ok && ok2 && first <= last
 			}
-			if ok && ok2 && first <= last {
+			if ok {
 				p.next++
 				return uintLiteral(first), uintLiteral(last), nil
 			}
 		}
-		return "", "", p.unexpected(what)
-	})
-	return o
+		return "", "", p.unexpected(expected, names...)
+	}}
 }
+
+// portOperand also asks whether a port is in a NAT's block of ports.
+var portOperand = func() operand {
+	numbers := number(math.MaxUint16)
+	return operand{numbers.syntax + " | in pblock", func(p *parser, values []value, all bool) (expr, *FilterError) {
+		if p.peek().is("in") {
+			start := p.next
+			p.next++
+			p.offer("pblock")
+			if p.peek().is("nat") {
+				p.next++
+			}
+			if p.accept("pblock") {
+				return forEach(values, all, func(v value) expr {
+					return holds{value{"%s BETWEEN %s AND %s", append(slices.Clone(v.columns), flow.NATPortStart, flow.NATPortEnd)}}
+				}), nil
+			}
+			p.next = start
+		}
+		return numbers.parse(p, values, all)
+	}}
+}()
+
+// durationOperand reads milliseconds, or a number with a unit.
+var durationOperand = compare(spanLiteral("duration", "a duration in milliseconds, or with a unit: 500ms, 10s, 5min, 2h, 1d", nil, func(text string) (uint64, bool) {
+	text = strings.ToLower(text)
+	for _, unit := range []struct {
+		name   string
+		millis uint64
+	}{{"ms", 1}, {"min", 60_000}, {"s", 1000}, {"h", 3_600_000}, {"d", 86_400_000}} {
+		if digits, ok := strings.CutSuffix(text, unit.name); ok && !strings.HasPrefix(text, "0x") {
+			v, err := strconv.ParseUint(digits, 10, 64)
+			return v * unit.millis, err == nil && v <= math.MaxInt64/unit.millis
+		}
+	}
+	return parseNumber(text, math.MaxInt64)
+}), true)
 
 func parseNumber(text string, limit uint64) (uint64, bool) {
 	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
@@ -189,7 +255,7 @@ func parseNumber(text string, limit uint64) (uint64, bool) {
 	return low, high == 0 && low <= limit
 }
 
-var addressOperand = compare("address", false, func(p *parser) (string, string, *FilterError) {
+var addressOperand = compare(literal{"address", nil, func(p *parser) (string, string, *FilterError) {
 	t := p.peek()
 	if t.kind == word {
 		if prefix, ok := parsePrefix(t.text); ok {
@@ -198,10 +264,17 @@ var addressOperand = compare("address", false, func(p *parser) (string, string, 
 			return addrLiteral(first), addrLiteral(last), nil
 		}
 	}
-	return "", "", p.unexpected("an IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1")
-})
+	expected := "an IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1"
+	if t.kind == word && hostName.MatchString(t.text) {
+		expected += ": names are not looked up"
+	}
+	return "", "", p.unexpected(expected)
+}}, false)
 
-var prefixOperand = compare("prefix", false, func(p *parser) (string, string, *FilterError) {
+// hostName is what looks like the name of a host and like no address.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]+$`)
+
+var prefixOperand = compare(literal{"prefix", nil, func(p *parser) (string, string, *FilterError) {
 	const expected = "a network, such as 10.0.0.0/8, 10.0/16 or 2001:db8::/32"
 	t := p.peek()
 	if t.kind != word {
@@ -212,6 +285,9 @@ var prefixOperand = compare("prefix", false, func(p *parser) (string, string, *F
 		return "", "", p.unexpected(expected)
 	}
 	p.next++
+	if !strings.Contains(t.text, "/") {
+		p.offerValue("netmask")
+	}
 	if mask, isMask := parseNetmask(p.peek()); isMask && prefix.Addr().Is4() && !strings.Contains(t.text, "/") {
 		p.next++
 		prefix = netip.PrefixFrom(prefix.Addr(), mask)
@@ -220,7 +296,7 @@ var prefixOperand = compare("prefix", false, func(p *parser) (string, string, *F
 	}
 	first, last := prefixRange(prefix)
 	return addrLiteral(first), addrLiteral(last), nil
-})
+}}, false)
 
 // parsePrefix reads an address or a prefix; IPv4 prefixes may leave out zero
 // bytes at the end, as in 10/8 and 172.16/12.
@@ -264,7 +340,7 @@ func parseNetmask(t token) (length int, ok bool) {
 	return length, mask == uint32(math.MaxUint32<<(32-uint(length)))
 }
 
-var macOperand = compare("MAC address", false, func(p *parser) (string, string, *FilterError) {
+var macOperand = compare(literal{"MAC address", nil, func(p *parser) (string, string, *FilterError) {
 	t := p.peek()
 	if t.kind == word {
 		if mac, err := net.ParseMAC(t.text); err == nil && len(mac) == 6 {
@@ -274,12 +350,12 @@ var macOperand = compare("MAC address", false, func(p *parser) (string, string, 
 		}
 	}
 	return "", "", p.unexpected("a MAC address, such as 00:00:5e:00:53:01")
-})
+}}, false)
 
-var timeOperand = compare("time", true, func(p *parser) (string, string, *FilterError) {
+var timeOperand = compare(literal{"time", nil, func(p *parser) (string, string, *FilterError) {
 	t := p.peek()
 	if t.kind == word || t.kind == quoted {
-		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"} {
+		for _, layout := range timeLayouts {
 			if at, err := time.Parse(layout, t.text); err == nil && at.Year() > 0 && at.Year() < 9999 {
 				p.next++
 				v := timeLiteral(at)
@@ -288,28 +364,34 @@ var timeOperand = compare("time", true, func(p *parser) (string, string, *Filter
 		}
 	}
 	return "", "", p.unexpected("a time in UTC, such as 2026-11-22T10:00:00Z")
-})
+}}, true)
+
+// timeLayouts are ISO 8601's; the end may be left out, up to the year.
+var timeLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15", "2006-01-02", "2006-01", "2006"}
 
 // textOperand compares text as it is, in upper and lower case; a test for a part
 // of it has a word of its own.
 var textOperand = func() operand {
-	equal := compare("text", false, func(p *parser) (string, string, *FilterError) {
+	equal := compare(literal{"text", nil, func(p *parser) (string, string, *FilterError) {
 		text, err := p.someText("a text, in quotes unless it is a single word")
 		return textLiteral(text), textLiteral(text), err
-	})
+	}}, false)
 	return operand{equal.syntax + " | contains text | has word | ~ regex", func(p *parser, values []value, all bool) (expr, *FilterError) {
 		var function, pattern string
 		var err *FilterError
 		switch {
 		case p.accept("contains", "content"):
 			function = "contains"
+			p.offerValue("text")
 			pattern, err = p.someText("a text that is contained")
 		case p.accept("has"):
 			function = "regexp_matches"
+			p.offerValue("word")
 			pattern, err = p.someText("a word that is one of those in the text")
 			pattern = `(^|[ {])` + regexp.QuoteMeta(pattern) + `($|[ }])`
 		case p.accept("~", "matches", "regex"):
 			function = "regexp_matches"
+			p.offerValue("regex")
 			pattern, err = p.regex()
 		default:
 			return equal.parse(p, values, all)
@@ -367,34 +449,15 @@ func (p *parser) regex() (string, *FilterError) {
 // have: fewer than what DuckDB refuses.
 const maxRegex = 20_000
 
-// named reads a number or one of some names.
-func named(what string, limit uint64, names map[string]uint64, expected string) operand {
-	candidates := make([]string, 0, len(names))
-	for n := range names {
-		candidates = append(candidates, n)
-	}
-	slices.Sort(candidates)
-	return compare(what, false, func(p *parser) (string, string, *FilterError) {
-		t := p.peek()
-		if t.kind == word || t.kind == quoted {
-			v, ok := names[nameKey(t.text)]
-			if !ok {
-				v, ok = parseNumber(t.text, limit)
-			}
-			last := v
-			if from, to, isSpan := strings.Cut(t.text, "-"); !ok && isSpan {
-				var ok2 bool
-				v, ok = parseNumber(from, limit)
-				last, ok2 = parseNumber(to, limit)
-				ok = ok && ok2 && v <= last
-			}
-			if ok {
-				p.next++
-				return uintLiteral(v), uintLiteral(last), nil
-			}
+// named reads a number up to limit or a name; some values have several.
+func named(what string, limit uint64, ordered bool, names map[string]uint64, expected string) operand {
+	list := slices.Sorted(maps.Keys(names))
+	return compare(spanLiteral(what, expected, list, func(text string) (uint64, bool) {
+		if v, ok := names[nameKey(text)]; ok {
+			return v, true
 		}
-		return "", "", p.unexpected(expected, candidates...)
-	})
+		return parseNumber(text, limit)
+	}), ordered)
 }
 
 // nameKey is the form in which names are compared: idle timeout, idle-timeout
@@ -406,12 +469,10 @@ func nameKey(text string) string {
 // enumeration is the operand of a column whose codes have names.
 func enumeration(c flow.Column) operand {
 	names := map[string]uint64{}
-	var list []string
 	for v, name := range flow.Schema[c].Names {
 		names[nameKey(name)] = v
-		list = append(list, nameKey(name))
 	}
-	slices.Sort(list)
+	list := slices.Sorted(maps.Keys(names))
 	const most = 12 // names in an error
 	if len(list) > most {
 		list = append(list[:most-1:most-1], "…")
@@ -425,64 +486,113 @@ func enumeration(c flow.Column) operand {
 	case flow.Uint64:
 		limit = math.MaxUint64
 	}
-	return named("name or number", limit, names, "one of "+strings.Join(list, ", ")+", or a number")
+	return named("name or number", limit, false, names, "one of "+strings.Join(list, ", ")+", or a number")
 }
 
-var protocolOperand = named("protocol", math.MaxUint8, protocolNumbers, "a protocol, such as tcp, udp, icmp, or a number from 0 to 255")
+var protocolOperand = named("protocol", math.MaxUint8, false, protocolNumbers, "a protocol, such as tcp, udp, icmp, or a number from 0 to 255")
 
-var dscpOperand = named("DSCP", 63, dscpNames(), "a DSCP from 0 to 63 or a name, such as ef, af41, cs6")
+var dscpOperand = named("DSCP", 63, false, dscpNames(), "a DSCP from 0 to 63 or a name, such as ef, af41, cs6")
 
-// dscpNames are the code points that RFC 2474, 2597, 3246, 5865 and 8622 name.
-func dscpNames() map[string]uint64 {
-	names := map[string]uint64{"be": 0, "default": 0, "le": 1, "ef": 46, "va": 44, "voice-admit": 44}
-	for class := range uint64(8) {
-		names[fmt.Sprintf("cs%d", class)] = class * 8
-	}
-	for class := uint64(1); class <= 4; class++ {
-		for drop := uint64(1); drop <= 3; drop++ {
-			names[fmt.Sprintf("af%d%d", class, drop)] = class*8 + drop*2
+var natEventOperand = named("event", math.MaxUint8, true, natEvents, "a NAT event, such as nat44-session-create or add, or a number from 0 to 255")
+
+var deniedOperand = named("reason", math.MaxUint16, true, deniedReasons, "ingress, egress, interface, nosyn, or a number")
+
+// firewallOperand reads a firewall's event; of denied flows, also why.
+var firewallOperand = func() operand {
+	events := named("event", math.MaxUint8, true, firewallEvents, "ignore, create, delete, denied, alert, update, or a number")
+	return operand{events.syntax + " | denied reason", func(p *parser, values []value, all bool) (expr, *FilterError) {
+		denied := p.peek().is("denied")
+		e, err := events.parse(p, values, all)
+		if err != nil || !denied {
+			return e, err
 		}
+		p.offerValue("reason", slices.Sorted(maps.Keys(deniedReasons))...)
+		t := p.peek()
+		_, isName := deniedReasons[nameKey(t.text)]
+		if _, isNumber := parseNumber(t.text, math.MaxUint16); t.kind != word || !isName && !isNumber {
+			return e, nil
+		}
+		reason, err := deniedOperand.parse(p, columns(flow.FirewallExtEvent), false)
+		return join(" AND ", e, reason), err
+	}}
+}()
+
+// accessListOperand is for access lists that are called by a text. Cisco ASA
+// has three numbers for that: the list's, its entry's and the extended entry's;
+// part tells which. Where it is the list's, it may be any other text too.
+func accessListOperand(part int) operand {
+	numbers := number(math.MaxUint32)
+	parse := func(p *parser, values []value, all bool) (expr, *FilterError) {
+		of := make([]value, len(values))
+		for i, v := range values {
+			of[i] = value{fmt.Sprintf("TRY_CAST(split_part(%s, '/', %d) AS UBIGINT)", v.format, part), v.columns}
+		}
+		return numbers.parse(p, of, all)
 	}
-	return names
+	if part > 1 {
+		return operand{numbers.syntax, parse}
+	}
+	return operand{textOperand.syntax + " | [comparator] number", func(p *parser, values []value, all bool) (expr, *FilterError) {
+		number := p.peek()
+		if _, compared := comparators[strings.ToLower(number.text)]; compared && number.kind != quoted {
+			number = p.ahead(1)
+		}
+		if _, ok := parseNumber(number.text, math.MaxUint32); ok && number.kind == word {
+			return parse(p, values, all)
+		}
+		return textOperand.parse(p, values, all)
+	}}
 }
 
-// forwardOperand reads a forwarding status: a number means just that status, a
-// name the whole class, which is the upper two bits (RFC 7270 §4.12).
+// forwardOperand reads a forwarding status: a number or a reason means just
+// that status, a name the whole class, which is the upper two bits (RFC 7270
+// §4.12).
 var forwardOperand = func() operand {
-	classes := map[string]uint64{"unknown": 0, "forwarded": 1, "dropped": 2, "consumed": 3}
-	candidates := []string{"unknown", "forwarded", "dropped", "consumed"}
-	return compare("status", false, func(p *parser) (string, string, *FilterError) {
+	names := slices.Sorted(maps.Keys(forwardReasons))
+	for class := range forwardClasses {
+		names = append(names, class)
+	}
+	return compare(literal{"status", names, func(p *parser) (string, string, *FilterError) {
 		t := p.peek()
-		if t.kind == word {
-			if class, ok := classes[strings.ToLower(t.text)]; ok {
+		if t.kind == word || t.kind == quoted {
+			key := nameKey(t.text)
+			if class, ok := forwardClasses[key]; ok {
 				p.next++
 				return uintLiteral(class << 6), uintLiteral(class<<6 | 63), nil
 			}
-			if v, ok := parseNumber(t.text, math.MaxUint8); ok {
+			status, ok := forwardReasons[key]
+			if !ok {
+				status, ok = parseNumber(t.text, math.MaxUint8)
+			}
+			if ok {
 				p.next++
-				return uintLiteral(v), uintLiteral(v), nil
+				return uintLiteral(status), uintLiteral(status), nil
 			}
 		}
-		return "", "", p.unexpected("unknown, forwarded, dropped, consumed, or a number from 0 to 255", candidates...)
-	})
+		return "", "", p.unexpected("unknown, forwarded, dropped, consumed, a reason such as acl-deny, or a number from 0 to 255", names...)
+	}}, true)
 }()
 
-// flagsOperand reads TCP flags by their letters, which must all be set, or a
-// number, which must be all the flags.
-var flagsOperand = operand{"flags | number", func(p *parser, values []value, all bool) (expr, *FilterError) {
-	t := p.peek()
-	if t.kind == word {
-		if exact, ok := parseNumber(t.text, math.MaxUint16); ok {
-			p.next++
-			return forEach(values, all, func(v value) expr { return comparison{v, "=", uintLiteral(exact)} }), nil
+// flagsOperand reads TCP flags by their letters, which must all be set; or,
+// after a comparator and as a number, just these flags.
+var flagsOperand = func() operand {
+	const expected = "TCP flags, any of the letters U A P R S F E C X, or their sum as a number"
+	exact := compare(spanLiteral("flags", expected, []string{}, func(text string) (uint64, bool) {
+		if v, ok := parseNumber(text, math.MaxUint16); ok {
+			return v, true
 		}
-		if mask, ok := parseFlags(t.text); ok {
-			p.next++
-			return forEach(values, all, func(v value) expr { return maskTest{v, mask} }), nil
+		return parseFlags(text)
+	}), true)
+	return operand{"flags | " + exact.syntax, func(p *parser, values []value, all bool) (expr, *FilterError) {
+		if t := p.peek(); t.kind == word {
+			if mask, ok := parseFlags(t.text); ok {
+				p.next++
+				return forEach(values, all, func(v value) expr { return maskTest{v, mask} }), nil
+			}
 		}
-	}
-	return nil, p.unexpected("TCP flags, any of the letters U A P R S F E C X, or their sum as a number")
-}}
+		return exact.parse(p, values, all)
+	}}
+}()
 
 func parseFlags(text string) (mask uint64, ok bool) {
 	const letters = "FSRPAUEC" // in the order of their bits
@@ -496,5 +606,5 @@ func parseFlags(text string) (mask uint64, ok bool) {
 			return 0, false
 		}
 	}
-	return mask, true
+	return mask, text != ""
 }

@@ -26,6 +26,7 @@ func (s *Server) register(api huma.API) {
 	s.flows(api, operation("flows", "/api/flows", "Single flow records"))
 	get(api, "fields", "/api/fields", "Columns of a flow record, what can be grouped by, and metrics", s.fields)
 	get(api, "filter", "/api/filter", "Is this filter right?", s.filter)
+	get(api, "complete", "/api/complete", "What can stand at a position of a filter", s.complete)
 	get(api, "questions", "/api/questions", "The questions that are being answered", s.listQuestions)
 	get(api, "question", "/api/questions/{id}", "How far one of them is", s.question)
 	stop := operation("stop", "/api/questions/{id}", "Stop it")
