@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/minamo-flow/minamo/rollup"
 )
 
 // PinTables opens what tells of the time between from and to: the parts of the
@@ -132,27 +134,37 @@ func (s *Snapshot) absorb(p *Snapshot) {
 func (s *Snapshot) Table(name string) []string { return s.tables[name] }
 
 // Span returns the earliest start and the latest end of what is in dir, flows
-// or rollups, as far as names tell; ok is false when there is nothing.
+// or rollups, as far as names tell; ok is false when there is nothing. A bucket
+// does not tell when within it flows were: where flows or shorter buckets reach
+// into a bucket, they tell.
 func Span(dir string) (first, last time.Time, ok bool, err error) {
-	all, _, err := list(dir)
+	segments, _, err := list(dir)
 	if err != nil {
 		return first, last, false, err
 	}
-	for _, table := range rollupTables {
-		parts, err := partsOf(dir, table)
-		if err != nil {
-			return first, last, false, err
+	include := func(parts []Segment, step time.Duration) {
+		for _, s := range parts {
+			if !ok || !s.Start.Add(step).After(first) {
+				first = s.Start
+			}
+			if !ok || !s.End.Add(-step).Before(last) {
+				last = s.End
+			}
+			ok = true
 		}
-		all = append(all, parts...)
 	}
-	for _, s := range all {
-		if !ok || s.Start.Before(first) {
-			first = s.Start
+	include(segments, 0)
+	for _, level := range rollup.Levels {
+		for _, table := range rollupTables {
+			if _, l, _ := rollup.Find(table); l != level {
+				continue
+			}
+			parts, err := partsOf(dir, table)
+			if err != nil {
+				return first, last, false, err
+			}
+			include(parts, level.Step())
 		}
-		if !ok || s.End.After(last) {
-			last = s.End
-		}
-		ok = true
 	}
 	return first, last, ok, nil
 }
