@@ -119,7 +119,10 @@ func (p *reportPrinter) table() {
 	}
 	if a.Other != nil {
 		line := &reportLine{name: fmt.Sprintf("%d others", a.Rest), row: a.Other}
-		if a.Rest == 1 {
+		switch {
+		case !a.Exact:
+			line.name = "all others" // rollups know how many only by bucket
+		case a.Rest == 1:
 			line.name = "1 other"
 		}
 		lines = append(lines, line)
@@ -337,13 +340,9 @@ func (p *reportPrinter) notes() {
 	if !a.Exact {
 		fmt.Fprintf(p.out, "Not exact: rollups keep the heaviest only, and a row may lack up to %s %s; --exact reads the flows.\n", p.number(a.Missing), a.Metric.Unit())
 	}
-	files := "files"
-	if a.Stats.Files == 1 {
-		files = "file"
-	}
 	tables := strings.Join(a.Stats.Tables, ", ")
 	if tables == "" {
 		tables = "no table"
 	}
-	fmt.Fprintf(p.out, "Answered from %s: %s rows in %d %s, %.3f s.\n", tables, grouped(int64(a.Stats.Rows)), a.Stats.Files, files, a.Stats.Duration.Seconds())
+	fmt.Fprintf(p.out, "Answered from %s: %s rows, %.3f s.\n", tables, grouped(int64(a.Stats.Rows)), a.Stats.Duration.Seconds())
 }
