@@ -82,6 +82,9 @@ func storeExport(ctx context.Context, c *storeCall) error {
 		if x.filter, err = query.ParseFilter(c.filterText); err != nil {
 			return err
 		}
+		if x.filter.SQL() == "true" {
+			x.filter = nil
+		}
 	}
 	location := time.Local
 	if *utc {
@@ -228,12 +231,7 @@ func (x *exporting) write(engine *query.Engine, snapshot *store.Snapshot) error 
 	}
 	var err error
 	if x.filter != nil {
-		var report query.Progress
-		total := float64(snapshot.Rows())
-		_, err = engine.Flows(query.WithProgress(x.ctx, &report), snapshot, x.request, func(b *flow.Batch) error {
-			x.progress.show(int64(report.Fraction()*total), x.rows)
-			return x.batch(b, 0, b.Len())
-		})
+		err = x.filtered(engine, snapshot)
 	} else {
 		err = x.unfiltered(snapshot)
 	}
@@ -241,6 +239,24 @@ func (x *exporting) write(engine *query.Engine, snapshot *store.Snapshot) error 
 		err = x.parquet.Close()
 	}
 	return err
+}
+
+// filtered asks the query engine, a hundredth of the files at a time, which is
+// what tells how far it is.
+func (x *exporting) filtered(engine *query.Engine, snapshot *store.Snapshot) error {
+	paths := snapshot.Paths()
+	x.progress.total = int64(len(paths))
+	step := max(1, len(paths)/100)
+	for i := 0; i < len(paths); i += step {
+		_, err := engine.Flows(x.ctx, query.Files(paths[i:min(i+step, len(paths))]), x.request, func(b *flow.Batch) error {
+			x.progress.show(int64(i), x.rows)
+			return x.batch(b, 0, b.Len())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unfiltered reads the files one after the other, without the query engine:
