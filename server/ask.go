@@ -47,8 +47,8 @@ func (m *Meta) headers(set func(name, value string)) {
 
 // archive is where a question finds its files; it notes which cannot be read.
 type archive struct {
-	dir     string
-	damaged int
+	dir            string
+	files, damaged int
 }
 
 // Pin holds files open, as store.PinTables does.
@@ -58,6 +58,10 @@ func (a *archive) Pin(from, to time.Time, tables ...string) (query.Pinned, error
 		return nil, err
 	}
 	a.damaged = max(a.damaged, s.Damaged())
+	a.files += len(s.Paths())
+	for _, table := range tables {
+		a.files += len(s.Table(table))
+	}
 	return s, nil
 }
 
@@ -67,7 +71,7 @@ func (a *archive) meta(stats query.Stats) Meta {
 	if tables == nil {
 		tables = []string{"flows"}
 	}
-	return Meta{Tables: tables, Segments: stats.Files, Damaged: a.damaged, Rows: int64(stats.Rows), SQL: stats.SQL}
+	return Meta{Tables: tables, Segments: max(a.files, stats.Files), Damaged: a.damaged, Rows: int64(stats.Rows), SQL: stats.SQL}
 }
 
 // reply is an answer before its meta belongs to one asker.

@@ -134,11 +134,12 @@ var steps = []time.Duration{
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 }
 
-// chooseStep picks the shortest of them that needs few enough buckets.
+// chooseStep picks the shortest of them that needs few enough buckets. From an
+// hour on it is a minute at least, for which there are rollups.
 func chooseStep(span time.Duration) time.Duration {
 	const most = 300
 	for _, step := range steps {
-		if span <= step*most {
+		if span <= step*most && (span < time.Hour || step >= time.Minute) {
 			return step
 		}
 	}

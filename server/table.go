@@ -104,7 +104,7 @@ func (s *csvSink) row(values []any) error {
 		case int64:
 			s.words[i] = strconv.FormatInt(v, 10)
 		case float64:
-			s.words[i] = strconv.FormatFloat(v, 'g', -1, 64)
+			s.words[i] = strconv.FormatFloat(v, 'f', -1, 64)
 		case time.Time:
 			s.words[i] = v.UTC().Format("2006-01-02T15:04:05.999999Z07:00")
 		default:
