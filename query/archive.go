@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -27,6 +28,42 @@ type Dir string
 
 func (d Dir) Pin(from, to time.Time, tables ...string) (Pinned, error) {
 	return store.PinTables(string(d), from, to, tables...)
+}
+
+// Reach tells when flows and rollups begin, as store.Reach does.
+func (d Dir) Reach() (flows time.Time, levels map[rollup.Level]time.Time, err error) {
+	return store.Reach(string(d))
+}
+
+// finest is the finest level at which an archive tells of a time: where flows
+// and short buckets are no longer kept, longer ones may be.
+func finest(a Archive, from time.Time) (rollup.Level, error) {
+	limited, is := a.(interface {
+		Reach() (time.Time, map[rollup.Level]time.Time, error)
+	})
+	if !is {
+		return rollup.Minute, nil
+	}
+	flows, levels, err := limited.Reach()
+	if err != nil {
+		return rollup.Minute, err
+	}
+	// The first bucket of a level begins somewhat before what is in it.
+	begin := flows
+	for i, level := range rollup.Levels {
+		if first := levels[level]; begin.IsZero() || !first.IsZero() && first.Before(begin) {
+			begin = first
+		}
+		longer := false
+		for _, l := range rollup.Levels[i+1:] {
+			first := levels[l]
+			longer = longer || !first.IsZero() && (begin.IsZero() || first.Add(l.Step()).Before(begin))
+		}
+		if !longer || !begin.IsZero() && !from.Before(begin) {
+			return level, nil
+		}
+	}
+	return rollup.Day, nil
 }
 
 // Files are an Archive too, of no rollups.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/minamo-flow/minamo/rollup"
 )
 
 // Report is a question about a range of time: who, how much, how it went.
@@ -14,7 +16,8 @@ import (
 type Report struct {
 	// From and To are the range [From, To). From five minutes on they are
 	// rounded to whole minutes, from two days on to whole hours, and for P95 and
-	// Peak to whole buckets; the answer has what was used. A zero time stands
+	// Peak to whole buckets; where only hours or days are still kept, to those,
+	// and Step with them. The answer has what was used. A zero time stands
 	// for the earliest or the latest flow.
 	From, To time.Time
 
@@ -93,7 +96,8 @@ type Answer struct {
 
 	// Exact is whether rows are what the flows add up to. Where tables of cells
 	// answered that keep only the heaviest of many, it is false, and a row may
-	// lack as much as Missing, in the unit of the metric.
+	// lack as much as Missing, in the unit of the metric (0 of PacketSize, of which
+	// that cannot be told).
 	Exact   bool
 	Missing float64
 
@@ -178,6 +182,24 @@ func (e *Engine) prepare(ctx context.Context, archive Archive, r *Report) error 
 		return fmt.Errorf("a report needs a time range that begins before it ends")
 	}
 	r.From, r.To = aligned(r.From, r.To, r.bucket())
+	return r.coarsen(archive)
+}
+
+// coarsen makes the range and the buckets of a report such as the archive still
+// tells of: whole hours or days, where minutes are no longer kept.
+func (r *Report) coarsen(archive Archive) error {
+	level, err := finest(archive, r.From.Add(-r.Compare))
+	if err != nil || level == rollup.Minute {
+		return err
+	}
+	unit := level.Step()
+	if r.Compare%unit != 0 {
+		return fmt.Errorf("of that time only sums by %s are kept: compare with a whole number of them", level)
+	}
+	if r.Step > 0 || r.bucket() > 0 {
+		r.Step = (max(r.Step, 1) + unit - 1) / unit * unit
+	}
+	r.From, r.To = r.From.Truncate(unit), r.To.Add(unit-1).Truncate(unit)
 	return nil
 }
 
@@ -238,7 +260,9 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 		return nil, err
 	}
 	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{}, Stats: stats}
-	a.Missing = a.row(&cellRow{cell: c.missing}).Value
+	if r.Metric != PacketSize {
+		a.Missing = a.row(&cellRow{cell: c.missing}).Value
+	}
 	a.Stats.include(c.stats)
 	whole := a.row(&c.total).Value
 	share := func(c *cellRow) ReportRow {

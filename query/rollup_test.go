@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -304,4 +306,44 @@ func TestWhatRollupsLackIsTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where flows and minutes are gone, hours answer, and the answer says for what
+// range; where those are gone too, days.
+func TestOldTimesAreToldByWhatIsKept(t *testing.T) {
+	dir := rolledUp(t, 2400)
+	e := newEngine(t)
+	r := Report{From: rolledFrom.Add(25*time.Hour + 10*time.Minute), To: rolledFrom.Add(40*time.Hour + 20*time.Minute), Step: 10 * time.Minute, By: mustDimensions(t, "protocol")}
+	hours := r
+	hours.From, hours.To, hours.Step = rolledFrom.Add(25*time.Hour), rolledFrom.Add(41*time.Hour), time.Hour
+	days := r
+	days.From, days.To, days.Step = rolledFrom.Add(24*time.Hour), rolledFrom.Add(48*time.Hour), 24*time.Hour
+	want := map[string]string{}
+	for table, r := range map[string]Report{"traffic_hour": hours, "traffic_day": days} {
+		a, err := e.Report(context.Background(), Dir(dir), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[table] = fmt.Sprintf("%v %v %v %+v", a.From, a.To, a.Step, plainAnswer(a))
+	}
+	for _, gone := range []string{"flows", "rollups/traffic_minute"} {
+		if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(table string) {
+		t.Helper()
+		a, err := e.Report(context.Background(), Dir(dir), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%v %v %v %+v", a.From, a.To, a.Step, plainAnswer(a)); got != want[table] || a.Stats.Tables[0] != table {
+			t.Errorf("by %v:\n%s\nwant\n%s", a.Stats.Tables, got, want[table])
+		}
+	}
+	check("traffic_hour")
+	if err := os.RemoveAll(filepath.Join(dir, "rollups/traffic_hour")); err != nil {
+		t.Fatal(err)
+	}
+	check("traffic_day")
 }

@@ -168,3 +168,29 @@ func Span(dir string) (first, last time.Time, ok bool, err error) {
 	}
 	return first, last, ok, nil
 }
+
+// Reach returns when the flows in dir begin, and when the rollups of each level
+// do: what is kept longest begins first. A zero time is of what is not there.
+func Reach(dir string) (flows time.Time, levels map[rollup.Level]time.Time, err error) {
+	earliest := func(segments []Segment) (first time.Time) {
+		for _, s := range segments {
+			if first.IsZero() || s.Start.Before(first) {
+				first = s.Start
+			}
+		}
+		return first
+	}
+	segments, _, err := list(dir)
+	if err != nil {
+		return flows, nil, err
+	}
+	levels = map[rollup.Level]time.Time{}
+	for _, level := range rollup.Levels {
+		parts, err := partsOf(dir, rollup.Cubes[0].Table(level))
+		if err != nil {
+			return flows, nil, err
+		}
+		levels[level] = earliest(parts)
+	}
+	return earliest(segments), levels, nil
+}
