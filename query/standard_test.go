@@ -2,7 +2,9 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"math/big"
@@ -12,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/store"
 )
 
 // The twin of Report counts in plain Go, flow by flow and bucket by bucket.
@@ -447,6 +452,110 @@ func TestScope(t *testing.T) {
 	add(3, -1, 0, 100_000) // a router without input interfaces
 	add(3, -1, 1, 1_000_000)
 	check(1_111_111, 100_011, 1_011_100, 111_011)
+}
+
+// TestMetricsFromRollups: from rollups all metrics are what they are from
+// flows, of rows, of what is left out, and of all.
+func TestMetricsFromRollups(t *testing.T) {
+	dir := rolledUp(t, 3000)
+	e := newEngine(t)
+	for i, by := range []string{"proto", "exporter,in_if", ""} {
+		for j, m := range Metrics() {
+			if m == Sources || m == Targets || (i+j)%2 == 0 {
+				continue // only flows tell; time enough for half of them
+			}
+			r := Report{From: rolledFrom.Add(30 * time.Minute), To: rolledFrom.Add(27 * time.Hour), Metric: m, Limit: 2, Compare: 5 * time.Hour}
+			if by != "" {
+				r.By, _ = ParseDimensions(by)
+			}
+			if j%4 == 0 {
+				r.Step = time.Hour
+			}
+			got, err := e.Report(context.Background(), Dir(dir), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.FromFlows = true
+			want, err := e.Report(context.Background(), Dir(dir), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain := func(a *Answer) string {
+				text := fmt.Sprint(plainAnswer(a), plainAnswer(a.Earlier))
+				if a.Other != nil {
+					text += fmt.Sprint(a.Other.Value, a.Other.Share)
+				}
+				return text
+			}
+			if g, w := plain(got), plain(want); g != w {
+				t.Errorf("by %q, %s, from %v\n%s\nfrom flows\n%s", by, m, got.Stats.Tables, g, w)
+			}
+			if len(got.Stats.Tables) < 2 || !slices.Equal(want.Stats.Tables, []string{"flows"}) || !got.Exact {
+				t.Errorf("by %q, %s: answered by %v and %v, exact %v", by, m, got.Stats.Tables, want.Stats.Tables, got.Exact)
+			}
+		}
+	}
+}
+
+// TestPeakLacksAsTold: of addresses that rollups cut, no peak is greater than
+// the truth, or less by more than the answer says; all others and the total
+// have everything.
+func TestPeakLacksAsTold(t *testing.T) {
+	const n = 20_000 // more pairs in a minute than rollups keep
+	random := rand.New(rand.NewPCG(31, 5))
+	b := flow.NewBatch(n)
+	for range n {
+		i := b.Extend(1)
+		start := uint64(rolledFrom.UnixMilli() + random.Int64N(600_000))
+		b.SetUint(flow.Received, i, start)
+		b.SetUint(flow.Start, i, start)
+		b.SetUint(flow.End, i, start+random.Uint64N(60_000))
+		b.SetUint(flow.SamplingRate, i, 1)
+		b.SetUint(flow.Packets, i, 1)
+		b.SetUint(flow.Bytes, i, 40+random.Uint64N(1400)*random.Uint64N(1400))
+		host := min(random.IntN(2500), random.IntN(2500))
+		b.SetAddr(flow.SrcAddr, i, flow.AddrFrom4([4]byte{10, 0, byte(host >> 8), byte(host)}))
+		b.SetAddr(flow.DstAddr, i, flow.AddrFrom4([4]byte{10, 1, byte(random.IntN(256)), byte(random.IntN(256))}))
+	}
+	dir := t.TempDir()
+	if _, err := store.WriteSegment(dir, b, rolledFrom.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: dir}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Compact(context.Background(), nil), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(t)
+	by, _ := ParseDimensions("srcip,dstip")
+	r := Report{From: rolledFrom, To: rolledFrom.Add(10 * time.Minute), Metric: Peak, By: by}
+	got, err := e.Report(context.Background(), Dir(dir), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.FromFlows = true
+	want, err := e.Report(context.Background(), Dir(dir), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Exact || got.Missing <= 0 || !want.Exact || len(got.Rows) == 0 || len(got.Rows) >= len(want.Rows) {
+		t.Fatalf("from rollups exact %v with %d rows, from flows %v with %d", got.Exact, len(got.Rows), want.Exact, len(want.Rows))
+	}
+	truth := map[string]float64{}
+	for i := range want.Rows {
+		truth[rowKey(&want.Rows[i])] = want.Rows[i].Value
+	}
+	for i := range got.Rows {
+		row := &got.Rows[i]
+		if v := truth[rowKey(row)]; row.Value > v || row.Value+got.Missing < v {
+			t.Errorf("%s has a peak of %v and lacks %v at most, truly it is %v", rowKey(row), row.Value, got.Missing, v)
+		}
+	}
+	if got.Total.Value != want.Total.Value || got.Total.Sums != want.Total.Sums || got.Other == nil || got.Other.Value > got.Total.Value {
+		t.Errorf("total %v, truly %v; other %v", got.Total.Value, want.Total.Value, got.Other)
+	}
 }
 
 // TestReportRange: the range is rounded as Report says, and the answer tells.

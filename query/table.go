@@ -189,6 +189,12 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 			a.missing = c
 		case partSeries:
 			get(rank).series[bucket.Int64] = c
+		case partTotal:
+			if bucket.Valid {
+				a.total.series[bucket.Int64] = c
+			} else {
+				a.total.cell = c
+			}
 		}
 		return nil
 	})
@@ -214,9 +220,8 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 	}
 	a.rest = uint64(groups - present)
 
-	// The groups add up to the total, unless flows are in two of them or the
-	// metric does not add up.
-	if len(q.by) > 0 && (q.twice() || q.metric.row().item != "" || q.slot > 0) {
+	switch {
+	case q.twice(): // the groups are more than the total
 		q.by, q.limit, q.wanted = nil, 0, nil
 		whole, err := e.askCells(ctx, archive, q)
 		if err != nil {
@@ -224,16 +229,18 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		}
 		a.total = whole.total
 		a.stats.include(whole.stats)
-		return a, nil
-	}
-	a.total.cell = inGroups
-	for _, row := range found {
-		for i := range row.series {
-			a.total.series[i].add(row.series[i])
+	case len(q.by) == 0:
+		if len(a.rows) > 0 {
+			a.total = a.rows[0]
 		}
-	}
-	if len(q.by) == 0 && len(a.rows) > 0 {
-		a.total = a.rows[0] // what does not add up, too
+	default:
+		extra := a.total.extra
+		a.total.cell, a.total.extra = inGroups, extra
+		for _, row := range found {
+			for i := range row.series {
+				a.total.series[i].add(row.series[i])
+			}
+		}
 	}
 	return a, nil
 }
@@ -247,6 +254,8 @@ const (
 
 	partRest    = 5 // cells that rollups do not keep apart: how many in the place of rank, their sums
 	partMissing = 6 // what a group may have in them at most
+
+	partTotal = 7 // what does not follow from the others of all, or of a bucket of all
 )
 
 // statement reads the cells to rank the groups and, for a series, once more by
@@ -270,12 +279,16 @@ func (q *cellQuery) statement(src Pinned) statement {
 	s.body = fmt.Sprintf("SELECT %d AS part, rank, NULL::BIGINT AS bucket, %s%s FROM ranked\n", partRow, list(keys, ""), sums) +
 		fmt.Sprintf("UNION ALL SELECT %d, count(*), %s%s FROM groups", partGroups, nulls("NULL", len(keys)), totals)
 	if q.rollups.faces != nil {
+		worst := "0" // what a bucket may lack
+		if q.slot > 0 {
+			worst = "(SELECT coalesce(max(lacking), 0) FROM (SELECT total(missing_bytes) AS lacking FROM cells GROUP BY bucket))"
+		}
 		hidden := "cells WHERE rest > 0"
 		if len(keys) == 0 {
 			hidden += " AND false" // they are in the one group
 		}
 		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, coalesce(sum(rest), 0)::BIGINT, %s%s FROM %s", partRest, nulls("NULL", len(keys)), totals, hidden)
-		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %stotal(missing_flows), total(missing_packets), total(missing_bytes), 0, 0 FROM cells", partMissing, nulls("NULL", len(keys)))
+		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %stotal(missing_flows), total(missing_packets), total(missing_bytes), 0, %s FROM cells", partMissing, nulls("NULL", len(keys)), worst)
 	}
 	if len(keys) == 0 {
 		if q.step > 0 {
@@ -288,8 +301,15 @@ func (q *cellQuery) statement(src Pinned) statement {
 			rank = "CASE WHEN rest > 0 THEN 0 ELSE coalesce(rank, 0) END"
 		}
 		if m.item != "" || q.slot > 0 {
-			s.with = append(s.with, "others AS NOT MATERIALIZED (SELECT c.* FROM (SELECT * FROM "+apart+") AS c ANTI JOIN ranked ON "+same+")")
+			other := same
+			if q.rollups.faces != nil {
+				other += " AND c.rest = 0" // what is not kept apart is of nobody
+			}
+			s.with = append(s.with, "others AS NOT MATERIALIZED (SELECT c.* FROM cells AS c ANTI JOIN ranked ON "+other+")")
 			s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %s%s FROM (%s)", partOther, nulls("NULL", len(keys)), sums, q.grouped("others", nil))
+			if !q.twice() {
+				s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, %s%s FROM (%s)", partTotal, nulls("NULL", len(keys)), sums, q.grouped("cells", nil))
+			}
 		}
 		if q.step > 0 {
 			s.with = append(s.with, "placed AS NOT MATERIALIZED (SELECT "+rank+" AS rank, c.* FROM ("+q.cells(q.step)+") AS c LEFT JOIN ranked ON "+same+")")
@@ -300,6 +320,10 @@ func (q *cellQuery) statement(src Pinned) statement {
 		plain.slot = 0
 		s.body += fmt.Sprintf("\nUNION ALL SELECT %d, rank, bucket, %s%s FROM (%s)", partSeries,
 			nulls("", len(keys))[2:], sums, plain.grouped("placed", []string{"rank", "bucket"}))
+		if len(keys) > 0 && m.item != "" && !q.twice() {
+			s.body += fmt.Sprintf("\nUNION ALL SELECT %d, 0, bucket, %s%s FROM (%s)", partTotal,
+				nulls("", len(keys))[2:], sums, q.grouped("placed", []string{"bucket"}))
+		}
 	}
 	return s
 }

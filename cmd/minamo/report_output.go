@@ -338,7 +338,11 @@ func (p *reportPrinter) notes() {
 		fmt.Fprintln(p.out, "±: packets are sampled; so far off may packets and bytes be (95 %).")
 	}
 	if !a.Exact {
-		fmt.Fprintf(p.out, "Not exact: rollups keep the heaviest only, and a row may lack up to %s %s; --exact reads the flows.\n", p.number(a.Missing), a.Metric.Unit())
+		lack := ""
+		if a.Missing > 0 {
+			lack = fmt.Sprintf(", and a row may lack up to %s %s", p.number(a.Missing), a.Metric.Unit())
+		}
+		fmt.Fprintf(p.out, "Not exact: rollups keep the heaviest only%s; --exact reads the flows.\n", lack)
 	}
 	tables := strings.Join(a.Stats.Tables, ", ")
 	if tables == "" {
