@@ -293,12 +293,12 @@ func (o *reportOptions) wholeTime(part time.Duration) error {
 // reportArchive is a data directory of which it is noted how many files could
 // not be read.
 type reportArchive struct {
-	dir     string
+	query.Dir
 	damaged int
 }
 
 func (r *reportArchive) Pin(from, to time.Time, tables ...string) (query.Pinned, error) {
-	s, err := store.PinTables(r.dir, from, to, tables...)
+	s, err := store.PinTables(string(r.Dir), from, to, tables...)
 	if err != nil {
 		return nil, err
 	}
@@ -340,7 +340,7 @@ func runReport(ctx context.Context, o reportOptions, out *bufio.Writer, stderr i
 	watched, shown := watch(ctx, stderr, 100)
 	defer shown()
 	begin := time.Now()
-	files := reportArchive{dir: o.data}
+	files := reportArchive{Dir: query.Dir(o.data)}
 	a, err := engine.Report(watched, &files, o.Report)
 	shown()
 	if err != nil {

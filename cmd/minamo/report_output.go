@@ -337,6 +337,9 @@ func (p *reportPrinter) notes() {
 	if a.Total.SamplingError > 0 {
 		fmt.Fprintln(p.out, "±: packets are sampled; so far off may packets and bytes be (95 %).")
 	}
+	if a.Step != p.reportOptions.Step {
+		fmt.Fprintf(p.out, "Of that time nothing shorter than %s is kept.\n", lasting(a.Step))
+	}
 	if !a.Exact {
 		lack := ""
 		if a.Missing > 0 {
