@@ -181,10 +181,10 @@ func (u *understood) step(text string) time.Duration {
 	default:
 		seconds, err := strconv.ParseInt(text, 10, 32)
 		if step = time.Duration(seconds) * time.Second; err != nil {
-			step, err = time.ParseDuration(text)
+			step, err = parseSpan(text)
 		}
 		if err != nil || step < time.Second || step%time.Second != 0 {
-			u.fault("step", text, fmt.Errorf("expected auto, or seconds, or a span of whole seconds such as 5m; found %q", text))
+			u.fault("step", text, fmt.Errorf("expected auto, or seconds, or a span of whole seconds such as 5m or 1d; found %q", text))
 			return 0
 		}
 	}
@@ -201,13 +201,12 @@ func (u *understood) span(parameter, text string) time.Duration {
 	if text == "" {
 		return 0
 	}
-	zero := time.Unix(0, 0)
-	t, err := parseTime("-"+text, zero)
-	if err != nil || !t.Before(zero) {
+	d, err := parseSpan(text)
+	if err != nil || d <= 0 {
 		u.fault(parameter, text, fmt.Errorf("expected a span such as 24h or 7d, found %q", text))
 		return 0
 	}
-	return zero.Sub(t)
+	return d
 }
 
 // refuseUnknown answers requests with parameters that the operation does not

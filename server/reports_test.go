@@ -25,6 +25,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 		"/api/report?metric=byte":          `metric "byte" is unknown; did you mean "bytes"?`,
 		"/api/report?by=srcipp":            `did you mean "srcip"`,
 		"/api/report?step=soon":            `expected auto`,
+		"/api/report?step=200ms":           `whole seconds`,
 		"/api/report?compare=yesterday":    `expected a span`,
 		"/api/report?compare=0h":           `expected a span`,
 		"/api/report?scope=twice":          `scope`,
@@ -65,6 +66,9 @@ func TestReport(t *testing.T) {
 	}
 	if r := ask("by=dstport&step=auto&compare=7d&mirror=true&scope=once&raw=true"); len(r.Times) < 60 || len(r.Rows[0].Values) != len(r.Times) || r.Earlier == nil || len(r.Earlier.Rows) != len(r.Rows) || r.Mirror == nil || len(r.Mirror.By) != 1 || r.Mirror.By[0] != "src_port" || r.Rows[0].Change == nil || !r.Rows[0].Change.New {
 		t.Errorf("everything: %+v", r)
+	}
+	if r := ask("step=1d&to=now&compare=1d"); r.Step != 86400 || len(r.Times) < 1 {
+		t.Errorf("days: %+v", r)
 	}
 	var list struct{ Reports []StandardReport }
 	fetch(t, web, "/api/reports", 200, &list)

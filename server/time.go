@@ -14,12 +14,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		return now, nil
 	}
 	if span, ok := strings.CutPrefix(text, "-"); ok {
-		if days, ok := strings.CutSuffix(span, "d"); ok {
-			span = days + "h"
-			if d, err := time.ParseDuration(span); err == nil && d <= math.MaxInt64/24 {
-				return now.Add(-24 * d), nil
-			}
-		} else if d, err := time.ParseDuration(span); err == nil {
+		if d, err := parseSpan(span); err == nil {
 			return now.Add(-d), nil
 		}
 	}
@@ -27,6 +22,19 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("expected RFC 3339 (2026-01-31T12:00:00Z), now, or a span before now such as -15m, -24h or -7d; found %q", text)
+}
+
+// parseSpan reads a length of time: Go's forms, and days.
+func parseSpan(text string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	d, err := time.ParseDuration(days + "h")
+	if err == nil && (d > math.MaxInt64/24 || d < math.MinInt64/24) {
+		err = fmt.Errorf("%s is too long", text)
+	}
+	return 24 * d, err
 }
 
 // parseRange reads both ends of a range.
