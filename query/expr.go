@@ -219,6 +219,27 @@ func (a anyBit) with(to func(value) value) expr {
 	return a
 }
 
+// opposedFlags is what `not` negates: an expression in which tests of all bits
+// and of any bit have changed places, so that under an odd number of nots
+// flags are none of those named, and not not x is x.
+func opposedFlags(e expr) expr {
+	switch e := e.(type) {
+	case maskTest:
+		return anyBit(e)
+	case anyBit:
+		return maskTest(e)
+	case negation:
+		return negation{opposedFlags(e.of)}
+	case junction:
+		terms := make([]expr, len(e.terms))
+		for i, t := range e.terms {
+			terms[i] = opposedFlags(t)
+		}
+		return junction{e.operator, terms}
+	}
+	return e
+}
+
 // call is a function of SQL, of one value and one literal, that is true or not.
 type call struct {
 	function string

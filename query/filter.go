@@ -230,10 +230,7 @@ func (p *parser) factor() (expr, *FilterError) {
 		if err != nil {
 			return nil, err
 		}
-		if flags, ok := of.(maskTest); ok {
-			return negation{anyBit(flags)}, nil
-		}
-		return negation{of}, nil
+		return negation{opposedFlags(of)}, nil
 	case p.accept("("):
 		inner, err := p.disjunction()
 		if err != nil {

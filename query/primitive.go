@@ -70,9 +70,10 @@ var (
 	packetsPerSecond = value{"(CASE WHEN %[1]s > %[2]s THEN %[3]s::HUGEINT * 1000 // (epoch_ms(%[1]s) - epoch_ms(%[2]s)) ELSE 0 END)", []flow.Column{flow.End, flow.Start, flow.Packets}}
 	bitsPerSecond    = value{"(CASE WHEN %[1]s > %[2]s THEN %[3]s::HUGEINT * 8000 // (epoch_ms(%[1]s) - epoch_ms(%[2]s)) ELSE 0 END)", []flow.Column{flow.End, flow.Start, flow.Bytes}}
 
-	// NetFlow v5 knows engines in place of observation domains.
-	engineType = value{"(CASE WHEN %s = 5 THEN %s // 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
-	engineID   = value{"(CASE WHEN %s = 5 THEN %s %% 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
+	// NetFlow v5 and v8 know engines in place of observation domains; the last
+	// two bytes of v9's source id are the same (RFC 3954 §5.1).
+	engineType = value{"(CASE WHEN %s IN (5, 8, 9) THEN %s // 256 %% 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
+	engineID   = value{"(CASE WHEN %s IN (5, 8, 9) THEN %s %% 256 END)", []flow.Column{flow.ExportProtocol, flow.ObservationDomain}}
 
 	// The network of an overlay, of a tunnel that was entered or as the exporter
 	// has it, with the encapsulation in the top byte.
@@ -174,8 +175,8 @@ var primitives = []primitive{
 	{[]subject{{"next ip|nexthop", columns(flow.NextHop)}}, addressOperand, "Next hop."},
 	{[]subject{{"bgpnext ip|bgp next ip|bgpnexthop", columns(flow.BGPNextHop)}}, addressOperand, "BGP next hop."},
 	{[]subject{{"router ip|exporter ip|router", columns(flow.Exporter)}}, addressOperand, "The device that exported the flow."},
-	{[]subject{{"engine-type|engine type", []value{engineType}}}, number(1<<8 - 1), "Engine type of a NetFlow v5 exporter."},
-	{[]subject{{"engine-id|engine id", []value{engineID}}}, number(1<<8 - 1), "Engine id of a NetFlow v5 exporter."},
+	{[]subject{{"engine-type|engine type", []value{engineType}}}, number(1<<8 - 1), "Engine type of a NetFlow v5, v8 or v9 exporter."},
+	{[]subject{{"engine-id|engine id", []value{engineID}}}, number(1<<8 - 1), "Engine id of a NetFlow v5, v8 or v9 exporter."},
 	{[]subject{{"observation domain id|observation domain|domain id|odid", columns(flow.ObservationDomain)}}, number(1<<32 - 1), "Observation domain, NetFlow v9 source id, sFlow sub-agent."},
 	{[]subject{
 		{"bytes|in bytes", columns(flow.Bytes)},
