@@ -48,7 +48,7 @@ func TestProgressIsToldWhileAQuestionRuns(t *testing.T) {
 		t.Error(err)
 	}
 	p.span(0.5, 1)
-	if f := p.Fraction(); f != 0.5 {
+	if f := p.Fraction(); f < 0.5 || f >= 1 { // a busy machine may have seen more than half before
 		t.Errorf("%v at the second half", f)
 	}
 }
