@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -35,12 +36,13 @@ func CheckRollups(ctx context.Context, dir string, checked *Checked, progress fu
 	for _, s := range segments {
 		d.total += s.Bytes
 	}
+	deleted, all := 0, 0
 	for _, table := range append(slices.Clone(rollupTables), longTable) {
 		parts, err := segmentsOf(dir, table)
 		if err != nil {
 			return err
 		}
-		deleted := 0
+		all += len(parts)
 		for _, part := range parts {
 			if d.damaged[part.Path] {
 				continue
@@ -56,10 +58,10 @@ func CheckRollups(ctx context.Context, dir string, checked *Checked, progress fu
 					Advice: "set it aside with minamo store check --repair: it is made anew of the flows that are kept"})
 			}
 		}
-		if deleted > 0 {
-			checked.Findings = append(checked.Findings, Finding{Path: tableDir(dir, table), Table: table, Note: true,
-				Problem: fmt.Sprintf("%d of %d parts cannot be held against their flows", deleted, len(parts)), Advice: "these flows are deleted already, or damaged"})
-		}
+	}
+	if deleted > 0 {
+		checked.Findings = append(checked.Findings, Finding{Path: filepath.Join(dir, rollupsDir), Note: true,
+			Problem: fmt.Sprintf("%d of %d parts cannot be held against their flows", deleted, all), Advice: "these flows are deleted already, or damaged"})
 	}
 	return nil
 }
