@@ -32,7 +32,8 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	for i, c := range columns {
 		names[i] = columnSQL(c)
 	}
-	s := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM flows WHERE " + r.where()}
+	relation, _ := r.from("")
+	s := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
 	if r.Order != "" {
 		order, err := flowOrder(r.Order)
 		if err != nil {
@@ -71,8 +72,12 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	for len(sizes) > 0 && f.left != 0 {
 		var next slice
 		next, sizes = cut(sizes, rows)
-		limited := s
-		limited.body += next.where() + limit(f.left)
+		relation, sorted := r.from(next.where())
+		limited := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
+		if !sorted {
+			limited.body += " ORDER BY list_position(" + pathList(next.Files) + ", filename), file_row_number"
+		}
+		limited.body += limit(f.left)
 		before := f.count
 		if err := e.run(ctx, limited, next, r.Raw, f.scan); err != nil {
 			return Stats{}, err
@@ -143,7 +148,7 @@ func (s slice) where() string {
 	if s.last == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" AND file_row_number BETWEEN %d AND %d", s.first, s.last)
+	return fmt.Sprintf("file_row_number BETWEEN %d AND %d", s.first, s.last)
 }
 
 // cut takes about so many rows from the front of the files.

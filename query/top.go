@@ -145,7 +145,7 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	// The total of all groups is that of all flows, unless flows are in two of them.
 	s.body += "SELECT -1, groups, " + unused + `flows, packets, bytes, 0, 0, "first", "last" FROM (SELECT count(*)::UBIGINT AS groups, total(flows) AS flows, total(packets) AS packets, total(bytes) AS bytes, min("first") AS "first", max("last") AS "last" FROM groups)`
 	if slices.ContainsFunc(r.By, func(d Dimension) bool { return d.bothSides() }) {
-		s.body += "\nUNION ALL SELECT -2, NULL, " + unused + `count(*)::UBIGINT, total(packets), total(bytes), 0, 0, epoch_ms(min("start")), epoch_ms(max("end")) FROM ` + r.from()
+		s.body += "\nUNION ALL SELECT -2, NULL, " + unused + `count(*)::UBIGINT, total(packets), total(bytes), 0, 0, epoch_ms(min("start")), epoch_ms(max("end")) FROM ` + r.counted()
 	}
 
 	tables := make([]*Table, len(orders))
@@ -197,12 +197,13 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	return tables, nil
 }
 
-// from is the relation of the flows that a request counts, behind FROM.
-func (r *Request) from() string {
+// counted is what stands behind FROM for the flows that are grouped.
+func (r *Request) counted() string {
 	if r.First > 0 {
 		return "chosen"
 	}
-	return "flows WHERE " + r.where()
+	relation, _ := r.from("")
+	return relation
 }
 
 // groups returns the relations that end in "groups", which has the keys, the
@@ -225,7 +226,7 @@ func groups(r Request, keys []string, extra []flow.Column) ([]string, error) {
 	}
 	sums := united + `count(*)::UBIGINT AS flows, total(packets) AS packets, total(bytes) AS bytes,
 		epoch_ms(min("start")) AS "first", epoch_ms(max("end")) AS "last"`
-	from := "selected AS (" + selectedFrom(r.from(), r, columns) + ")"
+	from := "selected AS (" + selectedFrom(r.counted(), r, columns) + ")"
 	if r.Fold == NoFold {
 		return []string{from, `groups AS MATERIALIZED (
 	SELECT ` + list(keys, "") + sums + `, 0::UBIGINT AS out_packets, 0::UBIGINT AS out_bytes
@@ -347,30 +348,17 @@ func having(r Request) (string, error) {
 			return "", refuse("the groups have no %s to filter by: they have %s, flows, packets, bytes, start, end, duration, bps, pps and bpp", c, strings.Join(names, ", "))
 		}
 	}
-	return replaceNames(r.Having.SQL(), func(name string) string { return columns[name] }), nil
-}
-
-// replaceNames puts SQL in the place of every quoted name of a condition.
-func replaceNames(condition string, sql func(name string) string) string {
-	var b strings.Builder
-	for {
-		at := strings.IndexAny(condition, `"'`)
-		if at < 0 {
-			return b.String() + condition
+	of := r.Having.root.with(func(v value) value {
+		arguments := make([]any, len(v.columns))
+		for i, c := range v.columns {
+			arguments[i] = columns[c.String()]
 		}
-		quote := condition[at : at+1]
-		length := strings.Index(condition[at+1:], quote)
-		if length < 0 {
-			return b.String() + condition
+		if len(arguments) == 0 {
+			return v
 		}
-		b.WriteString(condition[:at])
-		text := condition[at : at+length+2]
-		if quote == `"` {
-			text = sql(text[1 : len(text)-1])
-		}
-		b.WriteString(text)
-		condition = condition[at+length+2:]
-	}
+		return value{format: fmt.Sprintf(v.format, arguments...)}
+	})
+	return string(of.appendSQL(nil)), nil
 }
 
 func (s *Sums) subtract(o Sums) {
@@ -461,11 +449,12 @@ func selected(r Request, columns string) string {
 	return selectedFrom("flows WHERE "+r.where(), r, columns)
 }
 
-// selectedFrom is selected of a relation, which can end in a condition.
+// selectedFrom is selected of a relation: its name and a condition, its name
+// alone, or a query in parentheses.
 func selectedFrom(from string, r Request, columns string) string {
-	relation, condition, _ := strings.Cut(from, " WHERE ")
-	if condition == "" {
-		condition = "true"
+	relation, condition := from, "true"
+	if name, where, ok := strings.Cut(from, " WHERE "); ok && from[0] != '(' {
+		relation, condition = name, where
 	}
 	join, twice := "", false
 	for _, d := range r.By {
