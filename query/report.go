@@ -323,6 +323,7 @@ func (e *Engine) compare(ctx context.Context, archive Archive, a *Answer, ranked
 		return err
 	}
 	a.Stats.include(a.Earlier.Stats)
+	a.Earlier.complete(a)
 	then := a.Earlier.Rows
 	for i := range a.Rows {
 		a.Rows[i].Change = changed(&a.Rows[i], &then[i])
@@ -369,7 +370,16 @@ func (e *Engine) mirror(ctx context.Context, archive Archive, a *Answer) error {
 		return err
 	}
 	a.Stats.include(a.Mirror.Stats)
+	a.Mirror.complete(a)
 	return nil
+}
+
+// complete gives an answer without dimensions, which has no row where there
+// was nothing, the one row that the other answer has.
+func (a *Answer) complete(other *Answer) {
+	if len(a.By) == 0 && len(a.Rows) < len(other.Rows) {
+		a.Rows = []ReportRow{{Values: make([]float64, len(a.Times))}}
+	}
 }
 
 // groups are those of the rows. With ranked, those that come first by

@@ -160,7 +160,8 @@ func (s *Server) run(ctx context.Context, q *question, progress *query.Progress,
 	query.Background(func() {
 		defer func() { // a fault in a question must not end the collector
 			if p := recover(); p != nil {
-				err = fmt.Errorf("%v\n%s", p, debug.Stack())
+				s.Log.Error("a question hit a fault of the program: please report it", "kind", q.kind, "fault", p, "stack", string(debug.Stack()))
+				err = fmt.Errorf("a fault of the program, which the log tells more of: %v", p)
 			}
 		}()
 		err = f(ctx)
