@@ -206,6 +206,9 @@ func (s *columnSums) add(path string) error {
 		return err
 	}
 	defer f.Close()
+	if err := vetFooter(f); err != nil {
+		return err
+	}
 	meta, _, err := readFooter(f)
 	if err != nil {
 		return err

@@ -64,8 +64,19 @@ func SegmentsUnder(dir string) ([]Segment, error) {
 }
 
 // DefineColumnsOf makes the operator's own columns that a file describes known
-// to flow; see DefineColumns.
+// to flow; see DefineColumns. A file that is not there describes none.
 func DefineColumnsOf(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	err = vetFooter(f)
+	f.Close()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	own, err := readColumns(path)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"time"
+	"unicode/utf8"
 )
 
 // progress shows how far a long task is: on a terminal a bar that moves,
@@ -67,7 +68,7 @@ func (p *progress) show(done, count int64) {
 		return
 	}
 	fmt.Fprintf(p.w, "\r%-*s", p.last, text)
-	p.last = len(text)
+	p.last = utf8.RuneCountInString(text)
 }
 
 // left estimates how long the rest takes, to the second.

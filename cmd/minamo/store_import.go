@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -159,7 +160,7 @@ func (im *importing) add(name, format string) error {
 		for _, s := range segments {
 			im.inputs = append(im.inputs, importInput{name: s.Path, format: parquetFormat, size: s.Bytes})
 		}
-		return store.DefineColumns(name)
+		return store.DefineColumnsOf(filepath.Join(name, "columns.parquet"))
 	}
 	if format == "" {
 		f, err := os.Open(name)
