@@ -126,7 +126,7 @@ func (s statement) text() string {
 func (s statement) over(paths []string, raw bool) string {
 	flows := "SELECT * FROM no_flows"
 	if len(paths) > 0 {
-		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet(" + pathList(paths) + ", union_by_name = true, hive_partitioning = false, file_row_number = true, filename = true)"
+		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet(" + pathList(paths) + ", union_by_name = true, hive_partitioning = false, file_row_number = true, filename = 'segment path')"
 	}
 	if !raw {
 		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"

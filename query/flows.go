@@ -75,7 +75,7 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 		relation, sorted := r.from(next.where())
 		limited := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
 		if !sorted {
-			limited.body += " ORDER BY list_position(" + pathList(next.Files) + ", filename), file_row_number"
+			limited.body += " ORDER BY list_position(" + pathList(next.Files) + `, "segment path"), file_row_number`
 		}
 		limited.body += limit(f.left)
 		before := f.count
