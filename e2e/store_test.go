@@ -68,6 +68,9 @@ func TestStoreCommands(t *testing.T) {
 			t.Errorf("%d flows after import %d", got, n+1)
 		}
 	}
+	for _, name := range []string{other, filepath.Join(other, "flows")} {
+		mentions(t, fails(t, 2, minamo, "store", "import", "--data", other, name), "count twice")
+	}
 	// A whole directory is, too: a backup that is restored.
 	restored := t.TempDir()
 	run(t, minamo, "store", "import", "--data", restored, data)

@@ -149,6 +149,9 @@ func (im *importing) add(name, format string) error {
 	if err != nil {
 		return err
 	}
+	if within(im.c.data, name) {
+		return usageError{fmt.Errorf("%s is in the data directory itself: its flows would count twice", name)}
+	}
 	if info.IsDir() {
 		segments, err := store.SegmentsUnder(name)
 		if err != nil {
@@ -171,6 +174,19 @@ func (im *importing) add(name, format string) error {
 		f.Close()
 	}
 	return im.addInput(importInput{name: name, format: format, size: info.Size()})
+}
+
+// within tells whether a path is a data directory, or among its flows.
+func within(data, path string) bool {
+	data, err1 := filepath.EvalSymlinks(data)
+	path, err2 := filepath.EvalSymlinks(path)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	data, err1 = filepath.Abs(data)
+	path, err2 = filepath.Abs(path)
+	flows := filepath.Join(data, "flows")
+	return err1 == nil && err2 == nil && (path == data || path == flows || strings.HasPrefix(path, flows+string(filepath.Separator)))
 }
 
 func (im *importing) addInput(in importInput) error {
