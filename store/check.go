@@ -279,6 +279,7 @@ type verifier struct {
 // extremes are the least and the greatest value of a column in a row group.
 type extremes struct {
 	kind                  flow.Kind
+	units                 int64 // that make a millisecond, of a time in the file
 	nulls                 int64
 	any                   bool
 	least, most           uint64 // times with the top bit flipped, so that they compare
@@ -327,6 +328,18 @@ func (v *verifier) kinds(table string) (map[string]flow.Kind, error) {
 	return kinds, nil
 }
 
+// units are how many units of a column make a millisecond, if it has times.
+func (v *verifier) units(name string) int64 {
+	for i := range v.meta.Schema {
+		if e := &v.meta.Schema[i]; e.Name == name {
+			if units, ok := perMillisecond(e); ok {
+				return units
+			}
+		}
+	}
+	return 1
+}
+
 // kindOf is the kind of column that an element of a schema stands for. MAC
 // addresses and numbers of 64 bits look alike.
 func kindOf(e *format.SchemaElement) (flow.Kind, bool) {
@@ -335,7 +348,7 @@ func kindOf(e *format.SchemaElement) (flow.Kind, bool) {
 		if e.Type != p.Type || e.TypeLength.V != p.TypeLength.V {
 			continue
 		}
-		if kind == flow.Time && inMicroseconds(e) || kind == flow.Address || kind == flow.Text {
+		if _, isTime := perMillisecond(e); kind == flow.Time && isTime || kind == flow.Address || kind == flow.Text {
 			return kind, true
 		}
 		if width, ok := unsignedWidth(e); ok && width == map[flow.Kind]int{flow.Uint8: 8, flow.Uint16: 16, flow.Uint32: 32, flow.Uint64: 64}[kind] {
@@ -371,7 +384,7 @@ func (v *verifier) rows(n int, vectors []flow.Vector) error {
 	for i := range vectors {
 		x := v.extremes[vectors[i].Name]
 		if x == nil {
-			x = &extremes{kind: vectors[i].Kind}
+			x = &extremes{kind: vectors[i].Kind, units: v.units(vectors[i].Name)}
 			v.extremes[vectors[i].Name] = x
 		}
 		x.add(&vectors[i])
@@ -486,8 +499,8 @@ func (x *extremes) within(s *format.Statistics) error {
 	case flow.Address, flow.Text:
 		outside = bytes.Compare(x.leastBytes, s.MinValue) < 0 || bytes.Compare(x.mostBytes, s.MaxValue) > 0
 	default:
-		least, ok1 := statistic(x.kind, s.MinValue)
-		most, ok2 := statistic(x.kind, s.MaxValue)
+		least, ok1 := statistic(x.kind, x.units, s.MinValue)
+		most, ok2 := statistic(x.kind, x.units, s.MaxValue)
 		if !ok1 || !ok2 {
 			return errors.New("its footer has a least or a greatest value of another width")
 		}
@@ -500,11 +513,10 @@ func (x *extremes) within(s *format.Statistics) error {
 }
 
 // statistic is a least or greatest number, as extremes keep them.
-func statistic(kind flow.Kind, b []byte) (uint64, bool) {
+func statistic(kind flow.Kind, units int64, b []byte) (uint64, bool) {
 	switch {
 	case kind == flow.Time && len(b) == 8:
-		// Microseconds, of which we read whole milliseconds.
-		return uint64(int64(binary.LittleEndian.Uint64(b))/1000) ^ 1<<63, true
+		return uint64(int64(binary.LittleEndian.Uint64(b))/units) ^ 1<<63, true
 	case len(b) == 8:
 		return binary.LittleEndian.Uint64(b), true
 	case len(b) == 4:

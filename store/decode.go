@@ -84,7 +84,7 @@ func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield fun
 	}
 	schema := file.Metadata().Schema
 	var vectors []flow.Vector
-	var leaves []int
+	var leaves []leaf
 	for i, e := range schema[1:] {
 		if e.NumChildren.Valid {
 			return fmt.Errorf("%s: column %s is nested: it is no file of flows", f.Name(), e.Name)
@@ -94,14 +94,15 @@ func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield fun
 			continue
 		}
 		want := physical[k]
-		if e.Type != want.Type || e.TypeLength.V != want.TypeLength.V || k == flow.Time && !inMicroseconds(&e) {
+		units, isTime := perMillisecond(&e)
+		if e.Type != want.Type || e.TypeLength.V != want.TypeLength.V || k == flow.Time && !isTime {
 			return fmt.Errorf("%s: column %s has another type than %s", f.Name(), e.Name, k)
 		}
-		vectors, leaves = append(vectors, flow.Vector{Name: e.Name, Kind: k}), append(leaves, i)
+		vectors, leaves = append(vectors, flow.Vector{Name: e.Name, Kind: k}), append(leaves, leaf{i, units})
 	}
 	for g, group := range file.RowGroups() {
-		for i, leaf := range leaves {
-			if meta := &file.Metadata().RowGroups[g].Columns[leaf].MetaData; wideDeltas(meta) {
+		for i, l := range leaves {
+			if meta := &file.Metadata().RowGroups[g].Columns[l.column].MetaData; wideDeltas(meta) {
 				return fmt.Errorf("%s: column %s: %w", f.Name(), vectors[i].Name, errWideDeltas)
 			}
 		}
@@ -125,30 +126,32 @@ func wideDeltas(meta *format.ColumnMetaData) bool {
 	return len(least) != 4 || len(most) != 4 || binary.LittleEndian.Uint32(most) > math.MaxInt32
 }
 
-func inMicroseconds(e *format.SchemaElement) bool {
-	t, ok := e.LogicalType.Value.(*format.TimestampType)
-	if !ok {
-		return e.ConvertedType == physical[flow.Time].ConvertedType
-	}
-	_, ok = t.Unit.Value.(*format.MicroSeconds)
-	return ok
+// leaf is a column of a file that is read.
+type leaf struct {
+	column int
+	units  int64 // that make a millisecond, of a time
 }
 
-func readGroup(group parquet.RowGroup, leaves []int, vectors []flow.Vector, yield func(rows int, vectors []flow.Vector) error) error {
+func readGroup(group parquet.RowGroup, leaves []leaf, vectors []flow.Vector, yield func(rows int, vectors []flow.Vector) error) error {
 	readers := make([]chunkReader, len(leaves))
 	defer func() {
 		for i := range readers {
 			readers[i].close()
 		}
 	}()
-	for i, leaf := range leaves {
-		readers[i].pages = group.ColumnChunks()[leaf].Pages()
+	for i, l := range leaves {
+		readers[i].pages = group.ColumnChunks()[l.column].Pages()
 	}
 	for left := group.NumRows(); left > 0; {
 		rows := min(left, readRows)
 		for i := range vectors {
 			if err := readers[i].read(&vectors[i], rows); err != nil {
 				return fmt.Errorf("column %s: %w", vectors[i].Name, err)
+			}
+			if vectors[i].Kind == flow.Time && leaves[i].units > 1 {
+				for n, at := range vectors[i].Numbers {
+					vectors[i].Numbers[n] = uint64(int64(at) / leaves[i].units)
+				}
 			}
 		}
 		if err := yield(int(rows), vectors); err != nil {
@@ -261,11 +264,7 @@ func takePlain(v *flow.Vector, page parquet.Page, n int) error {
 			// The page is gone when the next one is read.
 			v.Texts = append(v.Texts, append([]byte(nil), bytes[offsets[i]:offsets[i+1]]...))
 		}
-	case flow.Time:
-		for _, at := range data.Int64()[:n] {
-			v.Numbers = append(v.Numbers, uint64(at/1000))
-		}
-	case flow.Uint64, flow.MAC:
+	case flow.Time, flow.Uint64, flow.MAC:
 		for _, x := range data.Int64()[:n] {
 			v.Numbers = append(v.Numbers, uint64(x))
 		}

@@ -25,6 +25,12 @@ func readBack(t testing.TB, path string) []string {
 	return texts
 }
 
+// inOrder makes texts of rows comparable: big row groups are sorted.
+func inOrder(texts []string) []string {
+	slices.Sort(texts)
+	return texts
+}
+
 func TestReadGivesBackWhatWasWritten(t *testing.T) {
 	db := duck(t)
 	for name, n := range map[string]int{"one": 1, "some": 1500, "more than one batch": readRows + 7} {
@@ -35,8 +41,8 @@ func TestReadGivesBackWhatWasWritten(t *testing.T) {
 			if err := os.WriteFile(own, newEncoder().encode(b), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			want := batchText(b)
-			if !slices.Equal(readBack(t, own), want) {
+			want := inOrder(batchText(b))
+			if !slices.Equal(inOrder(readBack(t, own)), want) {
 				t.Error("our own file differs")
 			}
 			for _, version := range []string{"v1", "v2"} {
@@ -51,7 +57,7 @@ func TestReadGivesBackWhatWasWritten(t *testing.T) {
 					}
 					continue
 				}
-				if !slices.Equal(readBack(t, other), want) {
+				if !slices.Equal(inOrder(readBack(t, other)), want) {
 					t.Errorf("DuckDB's file (%s) differs", version)
 				}
 			}
@@ -71,7 +77,7 @@ func TestReadOlderSegments(t *testing.T) {
 	if _, err := db.Exec(fmt.Sprintf("COPY (FROM read_parquet(%s)) TO %s (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)", quote(own), quote(other))); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(readBack(t, other), batchText(b)) {
+	if !slices.Equal(inOrder(readBack(t, other)), inOrder(batchText(b))) {
 		t.Error("it differs")
 	}
 }

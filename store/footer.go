@@ -24,7 +24,7 @@ var physical = [...]format.SchemaElement{
 	flow.Uint32:  unsigned(format.Int32, 32, deprecated.Uint32),
 	flow.Uint64:  unsigned(format.Int64, 64, deprecated.Uint64),
 	flow.MAC:     unsigned(format.Int64, 64, deprecated.Uint64),
-	flow.Time:    {Type: thrift.New(format.Int64), ConvertedType: thrift.New(deprecated.TimestampMicros), LogicalType: format.LogicalType{Value: &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}}},
+	flow.Time:    {Type: thrift.New(format.Int64), ConvertedType: thrift.New(deprecated.TimestampMillis), LogicalType: format.LogicalType{Value: &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MilliSeconds{}}}}},
 	flow.Address: {Type: thrift.New(format.FixedLenByteArray), TypeLength: thrift.New[int32](16), LogicalType: format.LogicalType{Value: &format.UUIDType{}}},
 	flow.Text:    {Type: thrift.New(format.ByteArray), ConvertedType: thrift.New(deprecated.UTF8), LogicalType: format.LogicalType{Value: &format.StringType{}}},
 }
@@ -47,6 +47,26 @@ var elements = flow.Derived(func() []format.SchemaElement {
 	}
 	return list
 })
+
+// perMillisecond is how many units of a column of times make a millisecond. Ours
+// are milliseconds; those of earlier versions and of DuckDB are microseconds.
+func perMillisecond(e *format.SchemaElement) (units int64, ok bool) {
+	t, ok := e.LogicalType.Value.(*format.TimestampType)
+	switch {
+	case ok:
+		switch t.Unit.Value.(type) {
+		case *format.MilliSeconds:
+			return 1, true
+		case *format.MicroSeconds:
+			return 1000, true
+		}
+	case e.ConvertedType == thrift.New(deprecated.TimestampMillis):
+		return 1, true
+	case e.ConvertedType == thrift.New(deprecated.TimestampMicros):
+		return 1000, true
+	}
+	return 0, false
+}
 
 // root begins a file's schema of n columns.
 func root(n int) format.SchemaElement {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,14 +71,14 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := 0
+	var got, sent []string // big segments are sorted
+	for i := range want.Len() {
+		sent = append(sent, string(want.AppendJSON(nil, i)))
+	}
 	for _, s := range segments {
 		err := Read(s.Path, flow.Mask{}, func(b *flow.Batch) error {
 			for i := range b.Len() {
-				if ours, theirs := b.AppendJSON(nil, i), want.AppendJSON(nil, row); !bytes.Equal(ours, theirs) {
-					t.Fatalf("row %d is %s, was %s", row, ours, theirs)
-				}
-				row++
+				got = append(got, string(b.AppendJSON(nil, i)))
 			}
 			return nil
 		})
@@ -85,8 +86,10 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if row != want.Len() {
-		t.Errorf("%d rows of %d", row, want.Len())
+	slices.Sort(got)
+	slices.Sort(sent)
+	if !slices.Equal(got, sent) {
+		t.Errorf("%d rows of %d, or others", len(got), len(sent))
 	}
 	if c := check(t, dir, true); len(c.Findings) > 0 {
 		t.Errorf("%+v", c.Findings)

@@ -10,7 +10,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -29,7 +32,12 @@ type input struct {
 // the same thing in all of them, or not what this version takes it for.
 func common(inputs []input) (schema []format.SchemaElement, ok bool) {
 	known := elements()
-	some := flow.Mask{}
+	inMicroseconds := slices.Clone(known) // as earlier versions had times
+	for c := range inMicroseconds {
+		inMicroseconds[c].ConvertedType = thrift.New(deprecated.TimestampMicros)
+		inMicroseconds[c].LogicalType = format.LogicalType{Value: &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}}
+	}
+	var found [flow.MaxColumns]*format.SchemaElement
 	var others []format.SchemaElement // of a newer version, or of nobody we know
 	for _, in := range inputs {
 		if len(in.meta.Schema) == 0 {
@@ -38,8 +46,12 @@ func common(inputs []input) (schema []format.SchemaElement, ok bool) {
 		for _, e := range in.meta.Schema[1:] {
 			var same *format.SchemaElement
 			if c, is := flow.Lookup(e.Name); is {
-				some.Add(c)
-				same = &known[c]
+				if found[c] == nil {
+					if found[c] = &known[c]; flow.Schema[c].Kind == flow.Time && alike(&e, &inMicroseconds[c]) {
+						found[c] = &inMicroseconds[c]
+					}
+				}
+				same = found[c]
 			} else if i := slices.IndexFunc(others, func(o format.SchemaElement) bool { return o.Name == e.Name }); i >= 0 {
 				same = &others[i]
 			} else if !e.NumChildren.Valid && e.RepetitionType == thrift.New(format.Optional) {
@@ -52,8 +64,10 @@ func common(inputs []input) (schema []format.SchemaElement, ok bool) {
 		}
 	}
 	schema = append(schema, root(0))
-	for _, c := range some.Columns() {
-		schema = append(schema, known[c])
+	for _, e := range found {
+		if e != nil {
+			schema = append(schema, *e)
+		}
 	}
 	schema = append(schema, others...)
 	schema[0] = root(len(schema) - 1)
@@ -109,7 +123,7 @@ func complete(group *format.RowGroup, schema []format.SchemaElement, at int64) (
 		there[strings.Join(chunk.MetaData.PathInSchema, ".")] = chunk
 	}
 	group.Columns = make([]format.ColumnChunk, len(schema)-1)
-	e := encoder{}
+	e := encoder{zstd: absentPages()}
 	for i := range group.Columns {
 		name := schema[1+i].Name
 		if chunk, ok := there[name]; ok {
@@ -121,7 +135,7 @@ func complete(group *format.RowGroup, schema []format.SchemaElement, at int64) (
 			Type:           schema[1+i].Type.V,
 			Encoding:       []format.Encoding{format.RLE, format.Plain},
 			PathInSchema:   []string{name},
-			Codec:          format.Uncompressed,
+			Codec:          format.Zstd, // as elsewhere in the file: some readers take it that a column has one
 			NumValues:      group.NumRows,
 			DataPageOffset: at + int64(len(e.out)),
 			Statistics:     format.Statistics{NullCount: group.NumRows},
@@ -134,6 +148,9 @@ func complete(group *format.RowGroup, schema []format.SchemaElement, at int64) (
 	}
 	return e.out
 }
+
+// absentPages compresses pages without values; it is safe for concurrent use.
+var absentPages = sync.OnceValue(func() *zstd.Encoder { return newEncoder().zstd })
 
 // shift moves the absolute offsets of a row group. Page indexes hold more of
 // them: they are not carried over (neither we nor DuckDB write them).

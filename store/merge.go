@@ -2,19 +2,14 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
-
-	"github.com/duckdb/duckdb-go/v2"
 )
 
 // Merging keeps the number of files small, since each costs a query about a
@@ -26,10 +21,11 @@ import (
 //   - A merged segment has at most 4M rows and 128 MB. At 1,000 flows a second
 //     hours are about that big, and days are no longer merged; at 100,000, minutes.
 //     A row is thus rewritten three times at low rates and once at high ones.
-//   - Small parts are re-encoded by DuckDB, which makes big row groups of
-//     them. Parts with big row groups are joined by copying their pages:
-//     that costs no more than reading and writing the file. So re-encoding,
-//     at roughly a CPU-second per million rows, happens only where there are few.
+//   - Small parts are re-encoded into big row groups, whose rows are sorted
+//     (storageOrder). Parts with big row groups are joined by copying their
+//     pages: that costs no more than reading and writing the file. So
+//     re-encoding, at roughly a CPU-second per million rows, happens only where
+//     there are few.
 //
 // A merge puts its verified, synced result in place first and deletes the
 // parts after; readers and restarts prefer whoever covers whom.
@@ -37,53 +33,19 @@ const (
 	mergeRows  = 4 << 20
 	mergeBytes = 128 << 20
 
-	// Parts with row groups this big, on average, gain nothing by re-encoding.
-	bigGroup = 50_000
-
-	// DuckDB's share. One thread: sealing needs the other processor.
-	mergeMemory = "384MB"
-
-	spillDir = "merge"
+	// Row groups this big, on average, are joined as they are. A batch this big
+	// is sorted when it is sealed.
+	bigGroup = 1 << 16
 )
 
-// merger is the DuckDB that re-encodes, opened when first needed.
+// merger is what merging keeps in mind.
 type merger struct {
-	db    *sql.DB
-	avoid map[string]time.Time // segments whose merge failed, until when to leave them
+	encoder *encoder             // made when first needed
+	avoid   map[string]time.Time // segments whose merge failed, until when to leave them
 }
 
 // retryMerge is how long segments are left alone after their merge failed.
 const retryMerge = 5 * time.Minute
-
-func (m *merger) open(tmp string) error {
-	if m.db != nil {
-		return nil
-	}
-	options := url.Values{
-		"memory_limit":                 {mergeMemory},
-		"threads":                      {"1"},
-		"temp_directory":               {filepath.Join(tmp, spillDir)},
-		"enable_external_file_cache":   {"false"},
-		"autoinstall_known_extensions": {"false"},
-		"autoload_known_extensions":    {"false"},
-	}
-	connector, err := duckdb.NewConnector("?"+options.Encode(), func(conn driver.ExecerContext) error {
-		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'", nil)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	m.db = sql.OpenDB(connector)
-	return nil
-}
-
-func (m *merger) close() error {
-	if m.db == nil {
-		return nil
-	}
-	return m.db.Close()
-}
 
 // maintain merges and retains until ctx ends.
 func (s *Store) maintain(ctx context.Context) {
@@ -165,16 +127,21 @@ func (s *Store) merge(ctx context.Context, run []Segment) error {
 	defer os.Remove(temporary) // gone by then, unless something failed
 
 	how := "reencode"
-	if schema, ok := common(inputs); ok && merged.Rows/int64(max(groups, 1)) >= bigGroup {
+	all := !slices.ContainsFunc(inputs, func(in input) bool { return !decodable(&in) })
+	switch schema, ok := common(inputs); {
+	case ok && (!all || merged.Rows/int64(max(groups, 1)) >= bigGroup):
 		how = "join"
 		err = join(temporary, inputs, schema)
-	} else {
-		err = s.reencode(ctx, temporary, inputs)
-		if err != nil && ctx.Err() == nil {
-			if aside := s.setAsideUnreadable(ctx, run); aside > 0 {
-				return nil // without them it is another merge
-			}
+	case all:
+		if s.merger.encoder == nil {
+			s.merger.encoder = newEncoder()
 		}
+		err = s.merger.encoder.reencode(ctx, temporary, inputs)
+		if problem := (*undecodable)(nil); errors.As(err, &problem) && isDamage(problem.err) {
+			return s.setAside(run[problem.input], problem.err) // without it, it is another merge
+		}
+	default:
+		err = errors.New("some have columns that this version does not know, and others the same columns of another type")
 	}
 	if err != nil {
 		return fmt.Errorf("merge %d segments into %s: %w", len(run), temporary, err)
@@ -209,7 +176,10 @@ func (s *Store) openInputs(run []Segment) (inputs []input, left []Segment, err e
 			continue
 		}
 		if err != nil {
-			return inputs, nil, err
+			// It is left for a while, and with it a gap that nothing is merged across.
+			s.leave([]Segment{segment})
+			s.maintenanceFailed("merge", err)
+			return inputs, nil, nil
 		}
 		in := input{file: f}
 		in.meta, in.end, err = readFooter(f)
@@ -245,54 +215,11 @@ func (s *Store) setAside(segment Segment, cause error) error {
 	return nil
 }
 
-// setAsideUnreadable finds the segments of a run whose content DuckDB cannot
-// make sense of. That it could not get at a file, or had no memory, says
-// nothing about the file.
-func (s *Store) setAsideUnreadable(ctx context.Context, run []Segment) (aside int) {
-	for _, segment := range run {
-		var sum any
-		err := s.merger.db.QueryRowContext(ctx, "SELECT bit_xor(hash(t)) FROM read_parquet("+quote(segment.Path)+", hive_partitioning = false) t").Scan(&sum)
-		var problem *duckdb.Error
-		if !errors.As(err, &problem) {
-			continue
-		}
-		switch problem.Type {
-		case duckdb.ErrorTypeIO, duckdb.ErrorTypePermission, duckdb.ErrorTypeOutOfMemory, duckdb.ErrorTypeInterrupt:
-			continue
-		}
-		if s.setAside(segment, err) == nil {
-			aside++
-		}
-	}
-	return aside
-}
-
-// reencode merges through DuckDB, which keeps the types of all columns. The
-// result has those that some part has; they are null in the other parts.
-func (s *Store) reencode(ctx context.Context, path string, inputs []input) error {
-	if err := s.merger.open(filepath.Join(s.cfg.Dir, "tmp")); err != nil {
-		return err
-	}
-	paths := make([]string, len(inputs))
-	for i, in := range inputs {
-		paths[i] = quote(in.file.Name())
-	}
-	query := "COPY (SELECT * FROM read_parquet([" + strings.Join(paths, ", ") + "], union_by_name = true, hive_partitioning = false))" +
-		" TO " + quote(path) + " (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
-	if _, err := s.merger.db.ExecContext(ctx, query); err != nil {
-		return err
-	}
-	return syncFile(path)
-}
-
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+// isDamage tells whether an error of reading says something about what the file
+// holds. That it could not be got at does not.
+func isDamage(err error) bool {
+	var path *fs.PathError
+	return !errors.As(err, &path) && !errors.Is(err, errWideDeltas)
 }
 
 // checkMerged makes sure of a merge's result before anything is deleted for it.

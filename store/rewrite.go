@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	_ "github.com/duckdb/duckdb-go/v2"
 )
@@ -24,7 +25,7 @@ func Readable(ctx context.Context, path, temp string) (readable string, done fun
 		return "", nil, err
 	}
 	done = func() { os.RemoveAll(dir) }
-	db, err := sql.Open("duckdb", "?memory_limit="+mergeMemory+"&threads=1&autoinstall_known_extensions=false&autoload_known_extensions=false&temp_directory="+dir)
+	db, err := sql.Open("duckdb", "?memory_limit=384MB&threads=1&autoinstall_known_extensions=false&autoload_known_extensions=false&temp_directory="+dir)
 	if err == nil {
 		readable = filepath.Join(dir, filepath.Base(path))
 		_, err = db.ExecContext(ctx, "SET TimeZone = 'UTC'; COPY (SELECT * FROM read_parquet("+quote(path)+", hive_partitioning = false)) TO "+quote(readable)+
@@ -37,6 +38,8 @@ func Readable(ctx context.Context, path, temp string) (readable string, done fun
 	}
 	return readable, done, nil
 }
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // isWide tells whether some column holds what errWideDeltas is about.
 func isWide(path string) (bool, error) {

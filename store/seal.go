@@ -126,7 +126,9 @@ func WriteSegment(dir string, b *flow.Batch, sealed time.Time) (Segment, error) 
 			return Segment{}, unusable(dir, err)
 		}
 	}
-	return writeSegment(dir, newEncoder(), b, stampTime(sealed.UnixMilli()))
+	e := newEncoder()
+	e.sorts = true
+	return writeSegment(dir, e, b, stampTime(sealed.UnixMilli()))
 }
 
 // nextStamp is now, or just after the last stamp when the clock stands still

@@ -131,6 +131,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		encoder: newEncoder(),
 		rollups: newEncoder(),
 	}
+	s.encoder.sorts = true
 	for _, sub := range []string{flowsDir, "tmp"} {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, sub), 0o755); err != nil {
 			return nil, unusable(cfg.Dir, err)
@@ -179,14 +180,14 @@ func (s *Store) recover() error {
 	return nil
 }
 
-// removeUnfinished deletes segments that never got their place, and what a
-// merge spilled. Others may keep temporary files there too.
+// removeUnfinished deletes segments that never got their place. Others may keep
+// temporary files there too.
 func removeUnfinished(tmp string) error {
 	files, err := filepath.Glob(filepath.Join(tmp, "*"+suffix))
 	if err != nil {
 		return err
 	}
-	for _, f := range append(files, filepath.Join(tmp, spillDir)) {
+	for _, f := range files {
 		if err := os.RemoveAll(f); err != nil {
 			return err
 		}
@@ -331,7 +332,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	return errors.Join(s.sealAll(), s.merger.close(), s.lock.Close())
+	return errors.Join(s.sealAll(), s.lock.Close())
 }
 
 // Healthy says what keeps flows from being stored, nil when nothing does.

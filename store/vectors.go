@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -29,18 +30,25 @@ func (e *encoder) encodeVectors(rows int, vectors []flow.Vector) []byte {
 	}
 	taken := make([]int, len(vectors)) // of each column's values
 	for from := 0; from < rows; from += vectorRows {
-		to := min(from+vectorRows, rows)
-		group := format.RowGroup{NumRows: int64(to - from), Columns: make([]format.ColumnChunk, len(vectors)), FileOffset: int64(len(e.out)), Ordinal: int16(len(meta.RowGroups))}
-		for i := range vectors {
-			chunk := &group.Columns[i].MetaData
-			taken[i] += e.vector(&vectors[i], from, to, taken[i], chunk)
-			group.TotalByteSize += chunk.TotalUncompressedSize
-			group.TotalCompressedSize += chunk.TotalCompressedSize
-		}
+		group := e.group(vectors, from, min(from+vectorRows, rows), taken)
+		group.Ordinal = int16(len(meta.RowGroups))
 		meta.RowGroups = append(meta.RowGroups, group)
 	}
 	e.out = appendFooter(e.out, &meta)
 	return e.out
+}
+
+// group appends a row group of some rows of vectors; taken is how many values
+// of each stand before, and is moved on.
+func (e *encoder) group(vectors []flow.Vector, from, to int, taken []int) format.RowGroup {
+	group := format.RowGroup{NumRows: int64(to - from), Columns: make([]format.ColumnChunk, len(vectors)), FileOffset: int64(len(e.out))}
+	for i := range vectors {
+		chunk := &group.Columns[i].MetaData
+		taken[i] += e.vector(&vectors[i], from, to, taken[i], chunk)
+		group.TotalByteSize += chunk.TotalUncompressedSize
+		group.TotalCompressedSize += chunk.TotalCompressedSize
+	}
+	return group
 }
 
 // vector appends the pages of some rows of a column, whose values begin at
@@ -72,13 +80,14 @@ func (e *encoder) vector(v *flow.Vector, from, to, first int, meta *format.Colum
 	case v.Kind == flow.Address:
 		e.addrs.values = append(e.addrs.values[:0], v.Addrs[first:first+values]...)
 		encoding = e.addresses(meta)
+	case v.Kind == flow.Text:
+		for _, text := range v.Texts[first : first+values] {
+			e.texts.values = append(e.texts.values, unsafe.String(unsafe.SliceData(text), len(text)))
+		}
+		encoding = e.strings(meta)
+		e.forgetTexts()
 	default:
 		e.numbers.values = append(e.numbers.values[:0], v.Numbers[first:first+values]...)
-		if v.Kind == flow.Time {
-			for i := range e.numbers.values {
-				e.numbers.values[i] *= 1000
-			}
-		}
 		encoding = e.integers(v.Kind, meta)
 	}
 	meta.Encoding[1] = encoding

@@ -1,0 +1,335 @@
+package store
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"slices"
+
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/minamo-flow/minamo/flow"
+)
+
+// groupRows is how many rows a row group has at least that is made of smaller
+// ones. Bigger ones take a little less room (docs/storage.md has the table), but
+// a query for one address or five minutes reads whole row groups.
+const groupRows = 1 << 17
+
+// decodable tells whether Read understands all that a segment holds, so that
+// nothing of it is lost by writing it anew.
+func decodable(in *input) bool {
+	known := elements()
+	for i := range in.meta.Schema[1:] {
+		e := &in.meta.Schema[1+i]
+		c, is := flow.Lookup(e.Name)
+		if !is || e.NumChildren.Valid || e.Type != known[c].Type || e.TypeLength.V != known[c].TypeLength.V {
+			return false
+		}
+		if _, isTime := perMillisecond(e); !isTime && flow.Schema[c].Kind == flow.Time {
+			return false
+		}
+	}
+	for g := range in.meta.RowGroups {
+		for i := range in.meta.RowGroups[g].Columns {
+			if wideDeltas(&in.meta.RowGroups[g].Columns[i].MetaData) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// undecodable is what is wrong with one of the inputs.
+type undecodable struct {
+	input int
+	err   error
+}
+
+func (u *undecodable) Error() string { return u.err.Error() }
+func (u *undecodable) Unwrap() error { return u.err }
+
+// reencode writes the rows of the inputs into one file of big row groups, and
+// makes sure that it holds what they hold. Row groups follow each other in the
+// order of the inputs, which is that of time; within them rows are sorted.
+func (e *encoder) reencode(ctx context.Context, path string, inputs []input) (err error) {
+	some := flow.Mask{}
+	for i := range inputs {
+		for _, column := range inputs[i].meta.Schema[1:] {
+			if c, ok := flow.Lookup(column.Name); ok {
+				some.Add(c)
+			}
+		}
+	}
+	columns := some.Columns()
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	w := bufio.NewWriterSize(out, 1<<18)
+	w.WriteString(magic)
+	meta := format.FileMetaData{
+		Version: 2, Schema: []format.SchemaElement{root(len(columns))}, RowGroups: []format.RowGroup{},
+		CreatedBy: "minamo", ColumnOrders: columnOrders(len(columns)),
+	}
+	known := elements()
+	for _, c := range columns {
+		meta.Schema = append(meta.Schema, known[c])
+	}
+	group := newRows(columns)
+	read, at := make(checksum, len(columns)), int64(len(magic))
+	flush := func() error {
+		if group.n == 0 {
+			return nil
+		}
+		group.sort()
+		e.out = append(e.out[:0], magic...) // no offset is 0
+		described := e.group(group.vectors, 0, group.n, make([]int, len(columns)))
+		described.Ordinal = int16(len(meta.RowGroups))
+		shift(&described, at-int64(len(magic)))
+		meta.RowGroups = append(meta.RowGroups, described)
+		meta.NumRows += int64(group.n)
+		at += int64(len(e.out) - len(magic))
+		_, err := w.Write(e.out[len(magic):])
+		group.reset()
+		return errors.Join(err, ctx.Err())
+	}
+	for i := range inputs {
+		var wrote error // which says nothing about the input
+		if err := readVectors(inputs[i].file, ours, func(rows int, vectors []flow.Vector) error {
+			read.add(columns, vectors)
+			group.add(rows, vectors)
+			if group.n >= groupRows {
+				wrote = flush()
+			}
+			return wrote
+		}); wrote != nil {
+			return wrote
+		} else if err != nil {
+			return &undecodable{i, err}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	if _, err := w.Write(appendFooter(nil, &meta)); err != nil {
+		return err
+	}
+	if err := errors.Join(w.Flush(), out.Sync()); err != nil {
+		return err
+	}
+	written := make(checksum, len(columns))
+	if err := readFile(path, func(_ int, vectors []flow.Vector) error {
+		written.add(columns, vectors)
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	if !slices.Equal(read, written) {
+		return fmt.Errorf("%s does not hold what was written: the parts stay", path)
+	}
+	return nil
+}
+
+// ours are the columns that readVectors should decode: all we know.
+func ours(name string) (flow.Kind, bool) {
+	c, known := flow.Lookup(name)
+	if !known {
+		return 0, false
+	}
+	return flow.Schema[c].Kind, true
+}
+
+func readFile(path string, yield func(rows int, vectors []flow.Vector) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return readVectors(f, ours, yield)
+}
+
+// checksum sum up rows in whatever order, by column: how many have a value, and
+// what these come to.
+type checksum []struct{ values, sum uint64 }
+
+func (s checksum) add(columns []flow.Column, vectors []flow.Vector) {
+	for i := range vectors {
+		v := &vectors[i]
+		c, _ := flow.Lookup(v.Name)
+		at := slices.Index(columns, c)
+		x := &s[at]
+		x.values += uint64(len(v.Numbers) + len(v.Addrs) + len(v.Texts))
+		for _, n := range v.Numbers {
+			x.sum += n
+		}
+		for k := range v.Addrs {
+			a := &v.Addrs[k]
+			x.sum += 3*binary.BigEndian.Uint64(a[:]) + binary.BigEndian.Uint64(a[8:])
+		}
+		for _, text := range v.Texts {
+			x.sum += uint64(crc32.ChecksumIEEE(text))<<16 + uint64(len(text))
+		}
+	}
+}
+
+// rows are rows on their way into a row group, by column.
+type rows struct {
+	n       int
+	columns []flow.Column
+	vectors []flow.Vector
+
+	sorted  flow.Vector // room for the next sorted column
+	offsets []int32
+}
+
+func newRows(columns []flow.Column) *rows {
+	r := &rows{columns: columns, vectors: make([]flow.Vector, len(columns))}
+	for i, c := range columns {
+		r.vectors[i].Name, r.vectors[i].Kind = c.String(), flow.Schema[c].Kind
+	}
+	return r
+}
+
+func (r *rows) reset() {
+	r.n = 0
+	for i := range r.vectors {
+		r.vectors[i].Reset()
+	}
+}
+
+// add appends rows of which some columns may be missing.
+func (r *rows) add(n int, vectors []flow.Vector) {
+	r.n += n
+	for i := range r.vectors {
+		v := &r.vectors[i]
+		k := slices.IndexFunc(vectors, func(x flow.Vector) bool { return x.Name == v.Name })
+		if k < 0 {
+			v.Present = append(v.Present, make([]bool, n)...)
+			continue
+		}
+		x := &vectors[k]
+		v.Present = append(v.Present, x.Present...)
+		v.Numbers = append(v.Numbers, x.Numbers...)
+		v.Addrs = append(v.Addrs, x.Addrs...)
+		v.Texts = append(v.Texts, x.Texts...) // no memory of the file's
+	}
+}
+
+// sort brings the rows into the order of storage.
+func (r *rows) sort() {
+	order := storageOrder(r.n, func(c flow.Column) []flow.Addr {
+		i := slices.Index(r.columns, c)
+		if i < 0 {
+			return nil
+		}
+		v := &r.vectors[i]
+		if len(v.Addrs) == r.n {
+			return v.Addrs
+		}
+		dense := make([]flow.Addr, 0, r.n)
+		next := 0
+		for _, present := range v.Present {
+			if present {
+				dense = append(dense, v.Addrs[next])
+				next++
+			} else {
+				dense = append(dense, flow.Addr{})
+			}
+		}
+		return dense
+	})
+	for i := range r.vectors {
+		v, s := &r.vectors[i], &r.sorted
+		s.Reset()
+		s.Name, s.Kind = v.Name, v.Kind
+		r.offsets = r.offsets[:0]
+		next := int32(0)
+		for _, present := range v.Present {
+			r.offsets = append(r.offsets, next)
+			if present {
+				next++
+			}
+		}
+		for _, row := range order {
+			present := v.Present[row]
+			s.Present = append(s.Present, present)
+			if !present {
+				continue
+			}
+			switch at := r.offsets[row]; v.Kind {
+			case flow.Address:
+				s.Addrs = append(s.Addrs, v.Addrs[at])
+			case flow.Text:
+				s.Texts = append(s.Texts, v.Texts[at])
+			default:
+				s.Numbers = append(s.Numbers, v.Numbers[at])
+			}
+		}
+		r.vectors[i], r.sorted = *s, *v
+	}
+}
+
+// storageOrder is the order in which the rows of a big row group stand: by
+// exporter, destination and source. What belongs together then stands together,
+// which saves a quarter of the room; the time that a row group spans is the
+// same, and so is what a query can pass over. addresses returns a column with
+// an address for every row, or nothing.
+func storageOrder(n int, addresses func(flow.Column) []flow.Addr) []int32 {
+	type key struct {
+		exporter, row int32
+		dst, src      [2]uint64
+	}
+	keys := make([]key, n)
+	for i := range keys {
+		keys[i].row = int32(i)
+	}
+	halves := func(a *flow.Addr) [2]uint64 {
+		return [2]uint64{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:])}
+	}
+	if exporters := addresses(flow.Exporter); exporters != nil {
+		numbers := map[flow.Addr]int32{}
+		var last flow.Addr
+		number := int32(-1)
+		for i, a := range exporters {
+			if number < 0 || a != last {
+				var known bool
+				if number, known = numbers[a]; !known {
+					number = int32(len(numbers))
+					numbers[a] = number
+				}
+				last = a
+			}
+			keys[i].exporter = number
+		}
+	}
+	for i, a := range addresses(flow.DstAddr) {
+		keys[i].dst = halves(&a)
+	}
+	for i, a := range addresses(flow.SrcAddr) {
+		keys[i].src = halves(&a)
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		switch {
+		case a.exporter != b.exporter:
+			return cmp.Compare(a.exporter, b.exporter)
+		case a.dst != b.dst:
+			return slices.Compare(a.dst[:], b.dst[:])
+		case a.src != b.src:
+			return slices.Compare(a.src[:], b.src[:])
+		default:
+			return cmp.Compare(a.row, b.row)
+		}
+	})
+	order := make([]int32, n)
+	for i := range keys {
+		order[i] = keys[i].row
+	}
+	return order
+}
