@@ -19,7 +19,8 @@ const flowsPerBatch = 1024
 //
 // Without an Order, flows come in the order of storage, a slice at a time, so
 // that the first are there at once whatever follows. Packets and bytes are
-// already multiplied by the sampling rate, unless the request is Raw.
+// already multiplied by the sampling rate, unless the request is Raw. The rows
+// of Stats are those that were read until the limit was reached.
 func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*flow.Batch) error) (Stats, error) {
 	columns := r.Columns
 	if columns == nil {
@@ -65,13 +66,15 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 		return Stats{}, err
 	}
 	stats := Stats{Files: len(sizes), SQL: s.text() + limit(r.Limit)}
-	for _, size := range sizes {
-		stats.Rows += size.rows
-	}
+	all := rowsOf(sizes)
+	progress := progressOf(ctx)
 	rows := uint64(firstSlice)
 	for len(sizes) > 0 && f.left != 0 {
 		var next slice
 		next, sizes = cut(sizes, rows)
+		part := func(rows uint64) float64 { return float64(rows) / float64(max(all, 1)) }
+		progress.span(part(stats.Rows), part(all-rowsOf(sizes)))
+		stats.Rows = all - rowsOf(sizes)
 		relation, sorted := r.from(next.where())
 		limited := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
 		if !sorted {
@@ -135,6 +138,14 @@ func (e *Engine) fileSizes(ctx context.Context, paths []string) ([]fileSize, err
 		sizes[i] = fileSize{path: path, rows: counts[path]}
 	}
 	return sizes, rows.Err()
+}
+
+// rowsOf is how many rows are still to come.
+func rowsOf(sizes []fileSize) (rows uint64) {
+	for _, size := range sizes {
+		rows += size.rows - size.first
+	}
+	return rows
 }
 
 // slice is either some whole files, or a part of one.
