@@ -6,7 +6,7 @@
 //	go build -o bin/minamo ./cmd/minamo
 //	go run ./bench/day --flows 100000000 --dir DIR
 //
-// needs nfcapd and nfdump, and about 80 bytes a flow on the disk of DIR. Its
+// needs nfcapd and nfdump, and about 100 bytes a flow on the disk of DIR. Its
 // steps are
 //
 //	generate  the segments, one for each minute          DIR/minamo
@@ -16,8 +16,9 @@
 //	ingest    the questions, by ten people, while 100,000 flows/s come in
 //	                                                     DIR/ingest.md
 //
-// Each step can be repeated and goes on where it was ended. The flows are a
-// function of --seed and --flows alone (see day). It sends to 127.0.0.1 only.
+// and --doc docs/performance.md puts the figures into that page, too. Each step
+// can be repeated; generate and nfdump go on where they were ended. The flows are
+// a function of --seed and --flows alone (see day). It sends to 127.0.0.1 only.
 package main
 
 import (
@@ -37,6 +38,7 @@ import (
 // options are the arguments.
 type options struct {
 	dir, minamo string
+	doc         string
 	seed        uint64
 	flows       int
 	repeat      int
@@ -72,6 +74,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "", "`directory` for everything")
 	flag.StringVar(&o.minamo, "minamo", "bin/minamo", "the `program` to measure")
+	flag.StringVar(&o.doc, "doc", "", "`page` whose figures are to be replaced, docs/performance.md")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the flows")
 	flag.IntVar(&o.flows, "flows", 3_000_000, "how many")
 	flag.IntVar(&o.repeat, "repeat", 3, "how often a question is asked after it was asked once; the median counts")
@@ -165,6 +168,26 @@ func compact(o *options) error {
 	c := exec.Command(o.minamo, "store", "compact", "--data", o.data())
 	c.Stdout, c.Stderr = os.Stderr, os.Stderr
 	return c.Run()
+}
+
+// publish hands out the figures of a step: on stdout, in DIR/STEP.md, and where
+// it is wanted in the page of the documentation, between its marks.
+func (o *options) publish(step, text string) error {
+	fmt.Print(text)
+	if err := os.WriteFile(filepath.Join(o.dir, step+".md"), []byte(text), 0o644); err != nil || o.doc == "" {
+		return err
+	}
+	page, err := os.ReadFile(o.doc)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+step+": written by bench/day -->\n", "<!-- end of "+step+" -->"
+	before, rest, ok1 := strings.Cut(string(page), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("%s has no place for the figures: %s…%s", o.doc, begin, end)
+	}
+	return os.WriteFile(o.doc, []byte(before+begin+"\n"+text+"\n"+end+after), 0o644)
 }
 
 // progress tells on stderr how far a step is.
