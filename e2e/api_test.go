@@ -219,6 +219,21 @@ func TestAPI(t *testing.T) {
 			t.Errorf("/api/report?name=%s: %+v", r.Name, report)
 		}
 	}
+	// The command line that an answer names gives the same answer.
+	for _, parameters := range []string{"by=src_addr/24,app&limit=3&metric=pps&mirror=true&scope=once", "step=300&compare=24h", "by=protocol&raw=true&filter=proto+udp&filter=src+net+192.0.2.0/24&exact=true&overhead=38&metric=l2bps"} {
+		var there struct {
+			Meta struct{ Command string }
+		}
+		s.get(t, "/api/report?from=-1h&"+parameters, &there)
+		words := exec.Command("sh", "-c", strings.Replace(there.Meta.Command, "minamo", minamo, 1)+" -o csv")
+		here, err := words.Output()
+		if err != nil {
+			t.Errorf("%s: %v", there.Meta.Command, err)
+		}
+		if code, answer := s.fetch(t, "/api/report?from=-1h&format=csv&"+parameters); code != 200 || string(answer) != string(here) {
+			t.Errorf("%s\nsays\n%s\n/api/report says\n%s", there.Meta.Command, here, answer)
+		}
+	}
 	if code, _ := s.fetch(t, "/api/sql?q=SELECT+1"); code != 404 {
 		t.Errorf("GET /api/sql: status %d, want 404", code)
 	}

@@ -24,6 +24,9 @@ type reportInput struct {
 	Compare string `query:"compare" doc:"Also the same range so much earlier: 24h, 7d"`
 	Mirror  bool   `query:"mirror" doc:"Also the other direction: source and destination swapped"`
 	Scope   string `query:"scope" enum:"all,ingress,egress,once" default:"all" doc:"Which records count where a router exports a packet twice, as it comes in and as it goes out; once counts each byte once per router"`
+	Exact   bool   `query:"exact" doc:"From the flows themselves, as far as they are kept: rollups keep only the heaviest of many addresses"`
+
+	Overhead uint64 `query:"overhead" maximum:"1000" doc:"Bytes that l2bps adds to a packet; 0 is Ethernet's 18"`
 }
 
 // Report is the answer to a report.
@@ -92,7 +95,7 @@ func (s *Server) report(ctx context.Context, in *reportInput) (*Report, error) {
 	if in.Metric == "" {
 		in.Metric = string(standard.Metric)
 	}
-	r := query.Report{Limit: in.Limit, Mirror: in.Mirror}
+	r := query.Report{Limit: in.Limit, Mirror: in.Mirror, FromFlows: in.Exact, Overhead: in.Overhead}
 	r.By = u.dimensions(in.By)
 	r.Compare = u.span("compare", in.Compare)
 	var err error
@@ -125,7 +128,7 @@ func (s *Server) askReport(ctx context.Context, kind string, u *understood, r qu
 		return nil, err
 	}
 	r.From, r.To, r.Filters, r.Raw = u.from, u.to, u.filters, u.raw
-	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw}
+	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw, r.FromFlows, r.Overhead}
 	shared, how, err := ask(ctx, s, kind, parameters, r.From.Add(-r.Compare), r.To, func(ctx context.Context, files *archive) (*Report, query.Stats, error) {
 		a, err := s.Engine.Report(ctx, files, r)
 		if err != nil {
@@ -144,16 +147,26 @@ func (s *Server) askReport(ctx context.Context, kind string, u *understood, r qu
 
 // reportCommand is the command line that answers the same.
 func (s *Server) reportCommand(r query.Report, asked Range) string {
-	words := []string{"minamo", "report", "--data", s.DataDir, "-t", commandTime(r.From) + "/" + commandTime(r.To),
-		"--by", strings.Join(names(r.By), ","), "--metric", string(r.Metric), "-n", strconv.Itoa(r.Limit)}
+	words := []string{"minamo", "report", "--data", s.DataDir, "-t", commandTime(r.From) + "/" + commandTime(r.To), "--metric", string(r.Metric), "-n", strconv.Itoa(r.Limit)}
+	if len(r.By) > 0 {
+		words = append(words, "--by", strings.Join(names(r.By), ","))
+	} else {
+		words = append(words, "traffic")
+	}
 	if r.Step > 0 {
-		words = append(words, "--step", r.Step.String())
+		words = append(words, "--series", r.Step.String())
 	}
 	if r.Compare > 0 {
 		words = append(words, "--compare", r.Compare.String())
 	}
 	if r.Mirror {
 		words = append(words, "--mirror")
+	}
+	if r.FromFlows {
+		words = append(words, "--exact")
+	}
+	if r.Overhead > 0 {
+		words = append(words, "--overhead", strconv.FormatUint(r.Overhead, 10))
 	}
 	if r.Scope != "" && r.Scope != query.ScopeAll {
 		words = append(words, "--scope", string(r.Scope))
