@@ -33,7 +33,8 @@ type day struct {
 	systems []system
 	names   struct{ clients, servers, systems, services *zipf } // who comes how often
 
-	minute  int
+	minute  int // the next one
+	end     int // the one that is not made any more; minutesOfDay
 	emitted int
 	buckets [][]record // by the minute of export, as a ring
 	order   []uint64   // of the records of the minute, by the time of export
@@ -156,6 +157,7 @@ func newDay(seed uint64, flows int, date time.Time) *day {
 	d := &day{
 		date:    date,
 		flows:   flows,
+		end:     minutesOfDay,
 		random:  rand.New(rand.NewPCG(seed, 24)),
 		buckets: make([][]record, longest+2),
 		batch:   flow.NewBatch(flows/minutesOfDay*2 + 1000),
@@ -286,7 +288,7 @@ func (d *day) until(minute int) int {
 // next returns the flows of the next minute, which are valid until the next
 // call; ok is false when the day is over.
 func (d *day) next() (b *flow.Batch, ok bool) {
-	if d.minute == minutesOfDay {
+	if d.minute == d.end {
 		return nil, false
 	}
 	begin := d.date.UnixMilli() + int64(d.minute)*60_000

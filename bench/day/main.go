@@ -59,7 +59,11 @@ type step struct {
 }
 
 var steps = []step{
-	{"generate", generate},
+	{"generate", func(o *options) error {
+		p := newProgress("generate", o.flows)
+		defer p.done()
+		return writeSegments(newDay(o.seed, o.flows, date), o.data(), p)
+	}},
 	{"nfdump", func(o *options) error {
 		p := newProgress("nfdump", o.flows)
 		defer p.done()
@@ -132,12 +136,12 @@ func (o *options) same() error {
 	return err
 }
 
-// generate writes a segment for each minute, under the stamp of its last
-// millisecond.
-func generate(o *options) error {
+// writeSegments writes a segment for each minute, under the stamp of its last
+// millisecond. Minutes that are there, by themselves or merged, stay.
+func writeSegments(d *day, dir string, p *progress) error {
 	var done time.Time
-	if _, err := os.Stat(o.data()); err == nil {
-		segments, err := store.Segments(o.data())
+	if _, err := os.Stat(dir); err == nil {
+		segments, err := store.Segments(dir)
 		if err != nil {
 			return err
 		}
@@ -145,17 +149,14 @@ func generate(o *options) error {
 			done = segments[len(segments)-1].SealedLast
 		}
 	}
-	p := newProgress("generate", o.flows)
-	defer p.done()
-	d := newDay(o.seed, o.flows, date)
 	for {
 		b, ok := d.next()
 		if !ok {
 			return nil
 		}
-		sealed := date.Add(time.Duration(d.minute)*time.Minute - time.Millisecond)
+		sealed := d.date.Add(time.Duration(d.minute)*time.Minute - time.Millisecond)
 		if sealed.After(done) && b.Len() > 0 {
-			if _, err := store.WriteSegment(o.data(), b, sealed); err != nil {
+			if _, err := store.WriteSegment(dir, b, sealed); err != nil {
 				return err
 			}
 		}
