@@ -10,19 +10,20 @@ import (
 // Metric is what a report measures its groups by.
 type Metric string
 
+// The metrics; Doc tells what each is.
 const (
-	Bytes      Metric = "bytes"
-	Packets    Metric = "packets"
-	Flows      Metric = "flows"
-	BPS        Metric = "bps"
-	L2BPS      Metric = "l2bps"
-	PPS        Metric = "pps"
-	FPS        Metric = "fps"
-	PacketSize Metric = "packet_size"
-	Sources    Metric = "src_addresses"
-	Targets    Metric = "dst_addresses"
-	P95        Metric = "p95"
-	Peak       Metric = "peak"
+	Bytes        Metric = "bytes"
+	Packets      Metric = "packets"
+	Flows        Metric = "flows"
+	BPS          Metric = "bps"
+	L2BPS        Metric = "l2bps"
+	PPS          Metric = "pps"
+	FPS          Metric = "fps"
+	PacketSize   Metric = "packet_size"
+	Sources      Metric = "src_addresses" // how many
+	Destinations Metric = "dst_addresses"
+	P95          Metric = "p95"
+	Peak         Metric = "peak"
 )
 
 // metricRow is what there is to know of a metric.
@@ -44,7 +45,7 @@ var metrics = []metricRow{
 	{FPS, "Flows per second", "flow/s", "Flow records per second, the mean over the range.", true, "flows", ""},
 	{PacketSize, "Mean packet size", "bytes/packet", "Bytes of layer 3 per packet.", false, "(CASE WHEN packets > 0 THEN bytes::DOUBLE / packets ELSE 0 END)", ""},
 	{Sources, "Source addresses", "addresses", "Different source addresses.", false, "extra", "src_addr"},
-	{Targets, "Destination addresses", "addresses", "Different destination addresses.", false, "extra", "dst_addr"},
+	{Destinations, "Destination addresses", "addresses", "Different destination addresses.", false, "extra", "dst_addr"},
 	{P95, "95th percentile", "bit/s", "95th percentile of the bits of layer 3 per second in the buckets of the range, five minutes each where there is no step: the nearest rank, as in billing. Buckets without traffic count as zero.", false, "extra", ""},
 	{Peak, "Peak", "bit/s", "Bits of layer 3 per second in the greatest bucket, likewise.", false, "extra", ""},
 }

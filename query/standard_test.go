@@ -108,7 +108,7 @@ func twinValue(m Metric, group []twinCell, n int, seconds, bucket float64) float
 			return 0
 		}
 		return float64(c.Bytes) / float64(c.Packets)
-	case Sources, Targets:
+	case Sources, Destinations:
 		return float64(len(c.items))
 	}
 	if n < len(group)-1 {
@@ -186,7 +186,7 @@ func TestReport(t *testing.T) {
 				return (!b.Present[i].Has(flow.DstPort) || b.U16(flow.DstPort)[i] != 443) && b.Addr(flow.Exporter)[i][15] < 2
 			}
 			item := flow.SrcAddr
-			if m == Targets {
+			if m == Destinations {
 				item = flow.DstAddr
 			}
 			want := twinReport(b, keep, keys, item, from, to, step, raw)
@@ -461,7 +461,7 @@ func TestMetricsFromRollups(t *testing.T) {
 	e := newEngine(t)
 	for i, by := range []string{"proto", "exporter,in_if", ""} {
 		for j, m := range Metrics() {
-			if m == Sources || m == Targets || (i+j)%2 == 0 {
+			if m == Sources || m == Destinations || (i+j)%2 == 0 {
 				continue // only flows tell; time enough for half of them
 			}
 			r := Report{From: rolledFrom.Add(30 * time.Minute), To: rolledFrom.Add(27 * time.Hour), Metric: m, Limit: 2, Compare: 5 * time.Hour}

@@ -356,21 +356,28 @@ func (q *cellQuery) ranked(keys []string) []string {
 		order = fmt.Sprintf(order, q.overhead)
 	}
 	order = "ORDER BY " + strings.Join(append([]string{order + " DESC"}, keys...), ", ")
-	first := "SELECT *, row_number() OVER (" + order + ") AS rank FROM groups ORDER BY rank" + limit(q.limit)
+	// The heaviest are chosen before they are numbered: to number all would sort all.
+	chosen := "groups"
+	if q.limit > 0 {
+		chosen = "(SELECT * FROM groups " + order + limit(q.limit) + ")"
+	}
+	first := "SELECT *, row_number() OVER (" + order + ") AS rank FROM " + chosen
 	if q.wanted == nil {
 		return []string{"ranked AS MATERIALIZED (" + first + ")"}
 	}
-	// The empty first part gives the columns their types.
-	wanted := "SELECT " + list(keys, "") + "0 AS rank FROM groups LIMIT 0"
+	wanted := "(SELECT " + list(keys, "") + "0 AS rank FROM groups LIMIT 0)" // gives the columns their types
 	for i, key := range q.wanted.keys {
-		var literals strings.Builder
+		wanted += "\nUNION ALL SELECT "
 		for _, v := range key {
-			literals.WriteString(keyLiteral(v) + ", ")
+			wanted += keyLiteral(v) + ", "
 		}
-		wanted += fmt.Sprintf("\nUNION ALL SELECT %s%d", literals.String(), i+1)
+		wanted += fmt.Sprint(i + 1)
 	}
-	wanted = strings.Replace(wanted, "SELECT "+list(keys, "")+"0 AS rank FROM groups LIMIT 0", "(SELECT "+list(keys, "")+"0 AS rank FROM groups LIMIT 0)", 1)
-	ranked := "SELECT " + list(keys, "wanted.") + "coalesce(flows, 0) AS flows, coalesce(packets, 0) AS packets, coalesce(bytes, 0) AS bytes, coalesce(variance, 0) AS variance, coalesce(extra, 0) AS extra, wanted.rank FROM wanted LEFT JOIN groups ON " + sameKeys(keys, "wanted", "groups")
+	ranked := "SELECT " + list(keys, "wanted.")
+	for _, sum := range []string{"flows", "packets", "bytes", "variance", "extra"} {
+		ranked += fmt.Sprintf("coalesce(%[1]s, 0) AS %[1]s, ", sum)
+	}
+	ranked += "wanted.rank FROM wanted LEFT JOIN groups ON " + sameKeys(keys, "wanted", "groups")
 	if q.wanted.ranked {
 		ranked += "\nUNION ALL SELECT " + list(keys, "f.") + fmt.Sprintf("flows, packets, bytes, variance, extra, %d + row_number() OVER (ORDER BY f.rank) FROM (%s) AS f ANTI JOIN wanted ON %s",
 			len(q.wanted.keys), first, sameKeys(keys, "f", "wanted"))
@@ -435,9 +442,11 @@ func (q *cellQuery) rawCells(from, to, step int64) string {
 	if q.metric.row().item != "" {
 		keys += "item, "
 	}
-	var within, part []string // of each counter, what is in the range and in the bucket
+	// Of each counter, what is in the range and in the bucket. Most flows are
+	// wholly within, and need no spreading.
+	var within, part []string
 	for _, counter := range []string{"packets", "bytes", "variance"} {
-		within = append(within, fmt.Sprintf("spread(%[1]s, s, e, %[2]d) - spread(%[1]s, s, e, %[3]d) AS %[1]s", counter, to, from))
+		within = append(within, fmt.Sprintf("CASE WHEN s >= %[3]d AND e <= %[2]d THEN %[1]s ELSE spread(%[1]s, s, e, %[2]d) - spread(%[1]s, s, e, %[3]d) END AS %[1]s", counter, to, from))
 		part = append(part, fmt.Sprintf("spread(%[1]s, s, e, least(%[2]d + (bucket + 1) * %[3]d, %[4]d)) - spread(%[1]s, s, e, greatest(%[2]d + bucket * %[3]d, %[5]d)) AS %[1]s",
 			counter, q.from, step, to, from))
 	}
