@@ -29,7 +29,7 @@ func Read(path string, columns flow.Mask, yield func(*flow.Batch) error) error {
 		return err
 	}
 	defer f.Close()
-	batch := flow.NewBatch(readRows)
+	batch := flow.NewBatch(1) // grows: most segments are small
 	return readVectors(f, func(name string) (kind flow.Kind, wanted bool) {
 		c, known := flow.Lookup(name)
 		if !known || columns != (flow.Mask{}) && !columns.Has(c) {
@@ -74,11 +74,11 @@ func readVectors(f *os.File, kind func(name string) (flow.Kind, bool), yield fun
 			err = fmt.Errorf("%s is damaged: %v", f.Name(), fault)
 		}
 	}()
-	info, err := f.Stat()
+	source, size, err := uniform(f)
 	if err != nil {
 		return err
 	}
-	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
+	file, err := parquet.OpenFile(source, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name(), err)
 	}
