@@ -286,13 +286,18 @@ func (p *parser) phrase(before []string) (longest phrase, err *FilterError) {
 	for i, b := range before {
 		keys[i] = strings.ToLower(b)
 	}
-	start, length := p.next, 0
-	var next []string
-	for known := true; known; {
-		next = slices.DeleteFunc(slices.Clone(p.following[keys[0]]), func(w string) bool {
-			return slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(p.following[key], w) })
+	// next are the words that can follow now, after all of the keys.
+	next := func() []string {
+		return slices.DeleteFunc(slices.Clone(p.following[keys[0]]), func(w string) bool {
+			return slices.ContainsFunc(keys[1:], func(key string) bool { return !slices.Contains(p.following[key], w) })
 		})
-		p.offerPhrases(keys[0], next)
+	}
+	start, length, read := p.next, 0, slices.Clone(keys)
+	for known := true; known; {
+		copy(read, keys)
+		if p.offering() {
+			p.offerPhrases(keys[0], next())
+		}
 		t := p.peek()
 		if t.kind != word {
 			break
@@ -317,11 +322,8 @@ func (p *parser) phrase(before []string) (longest phrase, err *FilterError) {
 		}
 	}
 	if length == 0 {
-		read := strings.Join(before, " or ")
-		for _, t := range p.tokens[start:p.next] {
-			read += " " + t.text
-		}
-		return phrase{}, p.unexpected(expectedAfter(strings.ToLower(strings.TrimSpace(read)), next), next...)
+		copy(keys, read) // without the word that is wrong
+		return phrase{}, p.unexpected(expectedAfter(strings.Join(keys, " or "), next()), next()...)
 	}
 	p.next = start + length
 	return longest, nil

@@ -343,10 +343,9 @@ func parseNetmask(t token) (length int, ok bool) {
 var macOperand = compare(literal{"MAC address", nil, func(p *parser) (string, string, *FilterError) {
 	t := p.peek()
 	if t.kind == word {
-		if mac, err := net.ParseMAC(t.text); err == nil && len(mac) == 6 {
+		if mac, ok := parseMAC(t.text); ok {
 			p.next++
-			v := uintLiteral(binary.BigEndian.Uint64(append([]byte{0, 0}, mac...)))
-			return v, v, nil
+			return uintLiteral(mac), uintLiteral(mac), nil
 		}
 	}
 	return "", "", p.unexpected("a MAC address, such as 00:00:5e:00:53:01")
@@ -365,6 +364,22 @@ var timeOperand = compare(literal{"time", nil, func(p *parser) (string, string, 
 	}
 	return "", "", p.unexpected("a time in UTC, such as 2026-11-22T10:00:00Z")
 }}, true)
+
+// parseMAC reads a MAC address; as in nfdump, bytes may lack a leading zero.
+func parseMAC(text string) (mac uint64, ok bool) {
+	if b, err := net.ParseMAC(text); err == nil && len(b) == 6 {
+		return binary.BigEndian.Uint64(append([]byte{0, 0}, b...)), true
+	}
+	parts := strings.Split(text, ":")
+	for _, part := range parts {
+		b, err := strconv.ParseUint(part, 16, 8)
+		if err != nil || len(part) > 2 {
+			return 0, false
+		}
+		mac = mac<<8 | b
+	}
+	return mac, len(parts) == 6
+}
 
 // timeLayouts are ISO 8601's; the end may be left out, up to the year.
 var timeLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15", "2006-01-02", "2006-01", "2006"}

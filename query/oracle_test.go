@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -64,6 +65,55 @@ var oracleFilters = []string{
 	"src net 10.0.0.0/8 and not dst net 10.0.0.0/8 and proto udp and bytes > 1k # comment",
 	"proto tcp # comment\n and dst port 80",
 	"not not proto udp", "((((proto udp))))",
+}
+
+// manualFilters are the conditions of nfdump(1), of 1.7.1 and 1.7.8, one by
+// one. What they mean is TestNfdumpSets' matter; here it is that each is
+// known. Those with a * are known to be without an answer.
+var manualFilters = []string{
+	"any", "inet", "ipv4", "inet6", "ipv6", "*count > 10", "*ident none", "*@include file",
+	"proto tcp", "proto 17", "proto ipip", "tun proto udp", "min ttl > 5", "*max ttl > 5", "ttl 64", "*ttl equal", "etherType 0x800",
+	"ip 10.0.0.1", "src ip 10.0.0.1", "dst ip ::1", "host 10.0.0.1", "ip in [10.0.0.1 10.1.0.0/16]", "src ip in [10.0.0.1, ::1]",
+	"net 10.0.0.0 255.0.0.0", "src net 10.0.0.0 255.0.0.0", "dst net 10.0.0.0/8", "net fe80::/10",
+	"*geo CH", "*src geo CH", "*dst geo 'IN'", "tunip 10.0.0.1", "src tunip 10.0.0.1", "dst tun ip 10.0.0.1", "tun ip ::1",
+	"port > 1024", "src port 80", "dst port LT 80", "port in [80 443]", "src port in [80]", "dst port in [80, 443]",
+	"icmp-type 8", "icmp-code 1", "icmp type > 8", "icmp code 1", "engine-type 1", "engine-id > 5", "engine type 1", "engine id 5",
+	"*sysid 1", "*exporter id 1", "*exporter sysid 1", "if 5", "in if 5", "out if 5",
+	"as 64500", "src as > 64500", "dst as LE 64500", "prev as 64500", "previous as 64500", "next as 64500", "as in [64500 64501]", "src as in [64500]", "prev as in [64500]", "next as in [64500]",
+	"mask 24", "src mask 24", "dst mask 24", "vlan 5", "src vlan 5", "dst vlan 5",
+	"flags S", "flags AS", "flags X", "flags S and not flags AFRPU", "flags = 18", "flags =SA", "flags > 0x10",
+	"router ip 10.0.0.1", "exporter ip 10.0.0.1", "next ip 10.0.0.1", "next ip in [10.0.0.1]", "bgpnext ip 10.0.0.1", "bgp next ip ::1",
+	"mac 00:00:5e:00:53:01", "in mac 00:00:5e:00:53:01", "in src mac 00:00:5e:00:53:01", "in dst mac 00:00:5e:00:53:01",
+	"out mac 00:00:5e:00:53:01", "*out src mac 00:00:5e:00:53:01", "out dst mac 00:00:5e:00:53:01", "src mac 0:0:5e:0:53:1", "dst mac 00:00:5e:00:53:01",
+	"mpls label1 5", "mpls label10 > 5", "mpls any 5", "mpls eos 5", "*mpls exp1 5",
+	"packets > 1k", "in packets > 1k", "*out packets > 1k", "bytes > 1m", "in bytes 1g", "*out bytes 1T", "flows > 1", "flow > 1",
+	"tos 8", "src tos 8", "dst tos > 8", "src or dst tos 8", "flowdir ingress", "flowdir egress", "flowdir 0", "dir 1",
+	"duration > 1000", "first seen > 2024-07-11T09:15:10.020", "last seen < 2024-07-11T09", "first seen > 2024",
+	"pps > 1k", "bps > 1m", "bpp < 100", "nfversion 9", "fwdstat 64", "fwdstat Noroute", "fwdstat Dpolicy", "fwdstat >= 128",
+	"observation domain id 5", "*observation point id 5", "*flowlabel x",
+	"*payload content 'GET'", "*payload regex 'a|b' i", "*payload ja3 defined", "*payload dns name x", "*in payload ssl defined", "*payload tls sni x",
+	"*pf action block", "*client latency > 5", "*server latency > 5", "*app latency > 5",
+	"asa event ignore", "asa event create", "asa event term", "asa event delete", "asa event deny", "asa event alert", "asa event update", "asa event > 2",
+	"asa event denied ingress", "asa event denied egress", "asa event denied interface", "asa event denied nosyn", "asa event denied 1004",
+	"asa denied I-ACL", "asa user bob", "asa xevent 1001", "asa xevent > 2000",
+	"xip 10.0.0.1", "src xip 10.0.0.1", "dst xip 10.0.0.1", "xnet 10.0.0.0/8", "src xnet 10.0.0.0/8", "dst xnet 10.0.0.0/8", "xport 5", "src xport > 5", "dst xport 5",
+	"ingress ACL 5", "ingress ACE > 5", "ingress XACE 5", "egress ACL 0x5", "egress ACE 5", "egress XACE 5",
+	"nat event add", "nat event create", "nat event delete", "nat event ADD44", "nat event > 3",
+	"nip 10.0.0.1", "src nip 10.0.0.1", "dst nip 10.0.0.1", "nat ip 10.0.0.1", "src nat ip 10.0.0.1", "dst xlate ip ::1", "nat net 10.0.0.0/8", "dst nat net 10.0.0.0/8",
+	"nport 5", "src nport > 5", "nat port 5", "dst nat port 5", "ingress vrf 5", "egress vrf > 5",
+	"pblock start 5", "pblock end > 5", "*pblock step 5", "pblock size 5", "nat pblock start > 5", "*nat pblock step 5", "nat pblock size 64",
+	"port in pblock", "src port in pblock", "dst port in nat pblock",
+}
+
+func TestNfdumpManual(t *testing.T) {
+	for _, text := range manualFilters {
+		text, unanswered := strings.CutPrefix(text, "*")
+		_, err := ParseFilter(text)
+		var wrong *FilterError
+		if refused := errors.As(err, &wrong) && wrong.Reason != ""; refused != unanswered || !refused && err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
 
 // TestNfdumpOracle sends the same flows to nfcapd and to a Parquet file and
