@@ -119,7 +119,7 @@ type ReportRow struct {
 	SamplingError float64
 
 	Values []float64 // of the metric in each bucket; nil without a series
-	Change *Change   // since the earlier range; nil without a comparison
+	Change *Change   // since the earlier range; nil without a comparison, and of Other where the metric is not Additive
 
 	values []any // the key as DuckDB gave it
 }
@@ -329,7 +329,19 @@ func (e *Engine) compare(ctx context.Context, archive Archive, a *Answer, ranked
 		a.Rows[i].Change = changed(&a.Rows[i], &then[i])
 	}
 	a.Total.Change = changed(&a.Total, &a.Earlier.Total)
-	if then = then[len(a.Rows):]; len(then) == 0 {
+	then = then[len(a.Rows):]
+	if a.Other != nil && a.Metric.Additive() {
+		var rest ReportRow // what was not of the rows
+		if a.Earlier.Other != nil {
+			rest.Sums, rest.Value = a.Earlier.Other.Sums, a.Earlier.Other.Value
+		}
+		for _, row := range then {
+			rest.Sums.add(row.Sums)
+			rest.Value += row.Value
+		}
+		a.Other.Change = changed(a.Other, &rest)
+	}
+	if len(then) == 0 {
 		return nil
 	}
 	now, err := e.report(ctx, archive, r, (&Answer{Report: r, Rows: then}).groups(false))
@@ -426,7 +438,7 @@ func (e *Engine) scope(ctx context.Context, archive Archive, r Report) (string, 
 	if err != nil {
 		return "", Stats{}, err
 	}
-	c, err := e.askCells(ctx, archive, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows})
+	c, err := e.askCells(ctx, archive, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows, fromFlows: r.FromFlows})
 	if err != nil {
 		return "", Stats{}, err
 	}

@@ -380,6 +380,14 @@ func TestReportComparesAndMirrors(t *testing.T) {
 					t.Errorf("%s: %s changed %+v from %v to %v", what, key, c, was.Value, row.Value)
 				}
 			}
+			if rest := before.Total.Value; got.Other != nil && m.Additive() {
+				for _, row := range got.Rows {
+					rest -= find(before, rowKey(&row)).Value
+				}
+				if c := got.Other.Change; math.Abs(c.Earlier-rest) > 1e-9*before.Total.Value || c.By != got.Other.Value-c.Earlier {
+					t.Errorf("%s: others changed %+v, from %v", what, *c, rest)
+				}
+			}
 			// Who was among the first five then and is not now.
 			var gone []string
 			for _, row := range before.Rows[:min(5, len(before.Rows))] {

@@ -119,6 +119,9 @@ func (p *reportPrinter) table() {
 	}
 	if a.Other != nil {
 		line := &reportLine{name: fmt.Sprintf("%d others", a.Rest), row: a.Other}
+		if a.Mirror != nil {
+			line.mirror = a.Mirror.Other
+		}
 		switch {
 		case !a.Exact:
 			line.name = "all others" // rollups know how many only by bucket
