@@ -114,6 +114,7 @@ type Query struct {
 	Concurrency int      `yaml:"concurrency"`
 	Waiting     int      `yaml:"waiting"`
 	Cache       Size     `yaml:"cache"`
+	Spill       Size     `yaml:"spill"`
 	SQL         bool     `yaml:"sql"`
 }
 

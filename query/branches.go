@@ -69,15 +69,14 @@ func isAddressChoice(choice junction) bool {
 }
 
 // from is what stands behind FROM for the flows that a request counts, and
-// that meet a further condition. sorted tells whether they come in the order
-// of storage.
-func (r *Request) from(further string) (relation string, sorted bool) {
+// that meet a further condition.
+func (r *Request) from(further string) (relation string) {
 	if further != "" {
 		further = " AND " + further
 	}
 	branches := r.Filter.branches()
 	if len(branches) == 1 {
-		return "flows WHERE " + r.where() + further, true
+		return "flows WHERE " + r.where() + further
 	}
 	parts := make([]string, len(branches))
 	for i, filter := range branches {
@@ -85,5 +84,5 @@ func (r *Request) from(further string) (relation string, sorted bool) {
 		one.Filter = filter
 		parts[i] = "SELECT * FROM flows WHERE " + one.where() + further
 	}
-	return "(" + strings.Join(parts, "\nUNION ALL ") + ") AS matching", false
+	return "(" + strings.Join(parts, "\nUNION ALL ") + ") AS matching"
 }

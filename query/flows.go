@@ -33,8 +33,7 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	for i, c := range columns {
 		names[i] = columnSQL(c)
 	}
-	relation, _ := r.from("")
-	s := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
+	s := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + r.from("")}
 	if r.Order != "" {
 		order, err := flowOrder(r.Order)
 		if err != nil {
@@ -75,12 +74,8 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 		part := func(rows uint64) float64 { return float64(rows) / float64(max(all, 1)) }
 		progress.span(part(stats.Rows), part(all-rowsOf(sizes)))
 		stats.Rows = all - rowsOf(sizes)
-		relation, sorted := r.from(next.where())
-		limited := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + relation}
-		if !sorted {
-			limited.body += " ORDER BY list_position(" + pathList(next.Files) + `, "segment path"), file_row_number`
-		}
-		limited.body += limit(f.left)
+		limited := statement{body: "SELECT " + strings.Join(names, ", ") + " FROM " + r.from(next.where()) +
+			storageOrder(next.Files) + limit(f.left)}
 		before := f.count
 		if err := e.run(ctx, limited, next, r.Raw, f.scan); err != nil {
 			return Stats{}, err
@@ -97,6 +92,14 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	}
 	stats.Duration = time.Since(begin)
 	return stats, nil
+}
+
+// storageOrder puts flows in the order of files, and in the order of each.
+func storageOrder(paths []string) string {
+	if len(paths) == 0 {
+		return ""
+	}
+	return " ORDER BY list_position(" + pathList(paths) + `, "segment path"), file_row_number`
 }
 
 // Flows are fetched a slice of the files at a time, because the driver holds

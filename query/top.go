@@ -112,7 +112,7 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	}
 	s := statement{with: []string{}}
 	if r.First > 0 {
-		s.with = append(s.with, "chosen AS (SELECT * FROM flows WHERE "+r.where()+limit(r.First)+")")
+		s.with = append(s.with, "chosen AS (SELECT * FROM flows WHERE "+r.where()+storageOrder(src.Paths())+limit(r.First)+")")
 	}
 	groups, err := groups(r, keys, extra)
 	if err != nil {
@@ -202,8 +202,7 @@ func (r *Request) counted() string {
 	if r.First > 0 {
 		return "chosen"
 	}
-	relation, _ := r.from("")
-	return relation
+	return r.from("")
 }
 
 // groups returns the relations that end in "groups", which has the keys, the

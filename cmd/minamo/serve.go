@@ -153,6 +153,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 			MemoryLimit: int64(cfg.Query.Memory),
 			Threads:     cfg.Query.Threads,
 			TempDir:     filepath.Join(cfg.Data, "tmp"),
+			SpillLimit:  int64(cfg.Query.Spill),
 		})
 	})
 	if err != nil {
@@ -195,6 +196,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 			MemoryLimit: max(int64(cfg.Query.Memory)/4, 64<<20),
 			Threads:     cfg.Query.Threads,
 			TempDir:     filepath.Join(cfg.Data, "tmp"),
+			SpillLimit:  int64(cfg.Query.Spill),
 		},
 	}, server.Deps{
 		Collector: collector,
