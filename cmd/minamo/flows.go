@@ -154,8 +154,12 @@ func flowsCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	return 1
 }
 
-// pointAt shows the line of a text that is wrong, with carets under the word.
+// pointAt shows the line of a text that is wrong, with carets under the word;
+// nothing if the word is in a file that the text includes.
 func pointAt(text string, e *query.FilterError) string {
+	if e.File != "" {
+		return ""
+	}
 	runes := []rune(text)
 	at := min(e.Column-1, len(runes))
 	first := at
@@ -439,7 +443,7 @@ func parseFlowsOptions(args []string) (flowsOptions, error) {
 		if len(o.stats) == 0 && o.aggregate == nil {
 			return fail("-P filters what is aggregated: it needs -s, -A, -a or -b")
 		}
-		filter, err := query.ParseFilter(having)
+		filter, err := parseFilter(having)
 		if err != nil {
 			wrong := err.(*query.FilterError)
 			return o, &placedError{having, *wrong, "-P: " + wrong.Error()}
@@ -590,7 +594,7 @@ func parseStatistic(text string, aggregate []query.Dimension) (statistic, error)
 
 // runFlows answers what the options ask.
 func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.Writer) error {
-	filter, err := query.ParseFilter(o.filterText)
+	filter, err := parseFilter(o.filterText)
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func parseReportOptions(args []string, now time.Time) (reportOptions, error) {
 		o.To = now
 	}
 	o.filterText = strings.Join(words, " ")
-	filter, err := query.ParseFilter(o.filterText)
+	filter, err := parseFilter(o.filterText)
 	if err != nil {
 		return o, err
 	}

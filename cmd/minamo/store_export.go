@@ -79,7 +79,7 @@ func storeExport(ctx context.Context, c *storeCall) error {
 	}
 	c.filterText = strings.Join(words, " ")
 	if c.filterText != "" {
-		if x.filter, err = query.ParseFilter(c.filterText); err != nil {
+		if x.filter, err = parseFilter(c.filterText); err != nil {
 			return err
 		}
 		if x.filter.SQL() == "true" {
