@@ -121,30 +121,25 @@ func (s *csvSink) close() error {
 
 // parquetSink writes a Parquet file. It holds rowsPerGroup rows at most.
 type parquetSink struct {
-	w    *parquet.Writer
-	row1 parquet.Row
-	held int
+	w       *parquet.Writer
+	narrow  []bool // columns whose numbers Parquet keeps in 32 bits
+	rows    []parquet.Row
+	waiting int // of rows: those that are not written yet
+	held    int // in the group
 }
 
-const rowsPerGroup = 100_000
+const (
+	rowsPerGroup = 100_000
+	rowsAtOnce   = 256
+)
 
 // columnsNode is a group whose columns keep their order; parquet.Group sorts them.
 type columnsNode struct {
 	parquet.Group
-	columns []column
+	fields []parquet.Field
 }
 
-func (n columnsNode) Fields() []parquet.Field {
-	byName := map[string]parquet.Field{}
-	for _, f := range n.Group.Fields() {
-		byName[f.Name()] = f
-	}
-	fields := make([]parquet.Field, len(n.columns))
-	for i, c := range n.columns {
-		fields[i] = byName[c.name]
-	}
-	return fields
-}
+func (n columnsNode) Fields() []parquet.Field { return n.fields }
 
 var parquetNodes = map[kind]func() parquet.Node{
 	text:     parquet.String,
@@ -164,24 +159,35 @@ func newParquetSink(w io.Writer, columns []column) (sink, error) {
 	for _, c := range columns {
 		group[c.name] = parquet.Optional(parquetNodes[c.kind]())
 	}
-	schema := parquet.NewSchema("minamo", columnsNode{group, columns})
-	return &parquetSink{w: parquet.NewWriter(w, schema, parquet.Compression(&zstd.Codec{}))}, nil
+	byName := map[string]parquet.Field{}
+	for _, f := range group.Fields() {
+		byName[f.Name()] = f
+	}
+	s := &parquetSink{rows: make([]parquet.Row, rowsAtOnce)}
+	fields := make([]parquet.Field, len(columns))
+	for i, c := range columns {
+		fields[i] = byName[c.name]
+		s.narrow = append(s.narrow, fields[i].Type().Kind() == parquet.Int32)
+	}
+	s.w = parquet.NewWriter(w, parquet.NewSchema("minamo", columnsNode{group, fields}), parquet.Compression(&zstd.Codec{}))
+	return s, nil
 }
 
 func (s *parquetSink) row(values []any) error {
-	s.row1 = s.row1[:0]
+	row := s.rows[s.waiting][:0]
 	for i, v := range values {
 		var p parquet.Value
 		switch v := v.(type) {
 		case nil:
-			s.row1 = append(s.row1, parquet.NullValue().Level(0, 0, i))
+			row = append(row, parquet.NullValue().Level(0, 0, i))
 			continue
 		case string:
 			p = parquet.ByteArrayValue([]byte(v))
 		case uint64:
-			p = parquet.Int64Value(int64(v))
-			if s.w.Schema().Fields()[i].Type().Kind() == parquet.Int32 {
+			if s.narrow[i] {
 				p = parquet.Int32Value(int32(uint32(v)))
+			} else {
+				p = parquet.Int64Value(int64(v))
 			}
 		case int64:
 			p = parquet.Int64Value(v)
@@ -196,19 +202,35 @@ func (s *parquetSink) row(values []any) error {
 		default:
 			return fmt.Errorf("a %T in Parquet", v)
 		}
-		s.row1 = append(s.row1, p.Level(0, 1, i))
+		row = append(row, p.Level(0, 1, i))
 	}
-	if _, err := s.w.WriteRows([]parquet.Row{s.row1}); err != nil {
-		return err
-	}
-	if s.held++; s.held == rowsPerGroup {
-		s.held = 0
-		return s.w.Flush()
+	s.rows[s.waiting] = row
+	if s.waiting++; s.waiting == rowsAtOnce {
+		return s.write()
 	}
 	return nil
 }
 
-func (s *parquetSink) close() error { return s.w.Close() }
+// write hands on the rows that wait.
+func (s *parquetSink) write() error {
+	if _, err := s.w.WriteRows(s.rows[:s.waiting]); err != nil {
+		return err
+	}
+	s.held += s.waiting
+	s.waiting = 0
+	if s.held < rowsPerGroup {
+		return nil
+	}
+	s.held = 0
+	return s.w.Flush()
+}
+
+func (s *parquetSink) close() error {
+	if err := s.write(); err != nil {
+		return err
+	}
+	return s.w.Close()
+}
 
 // arrowSink writes Arrow's streaming format.
 type arrowSink struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -99,5 +100,36 @@ func TestTablesAreReadByOthers(t *testing.T) {
 	}
 	if r.Err() != nil || rows != 4101 || last != "2026-01-31T13:08:20.0015Z|a \"b\", c\n|18446744073709551615|-4100|0.5|true|192.0.2.1|255|65535|4294967295|(null)|" {
 		t.Errorf("Arrow: %d rows, the last %q, %v", rows, last, r.Err())
+	}
+}
+
+// BenchmarkTables writes flows' rows in every form.
+func BenchmarkTables(b *testing.B) {
+	t := flowTable(true)
+	line := make([]any, len(t.columns))
+	for i, c := range t.columns {
+		switch c.kind {
+		case text:
+			line[i] = "text"
+		case instant:
+			line[i] = time.Unix(1769860800, 0)
+		case address:
+			line[i] = flow.AddrFrom(netip.MustParseAddr("192.0.2.1"))
+		default:
+			line[i] = uint64(i)
+		}
+	}
+	for _, e := range encodings {
+		b.Run(e.name, func(b *testing.B) {
+			s, err := e.sink(io.Discard, t.columns)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := s.row(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
