@@ -52,7 +52,10 @@ func (p *progress) show(done, count int64) {
 	}
 	p.shown = time.Now()
 	rate := float64(count) / time.Since(p.started).Seconds()
-	text := fmt.Sprintf("%d %s, %.0f/s", count, p.unit, rate)
+	text := fmt.Sprintf("%d %s", count, p.unit)
+	if rate >= 1 {
+		text += fmt.Sprintf(", %.0f/s", rate)
+	}
 	if p.total > 0 {
 		part := min(max(done, 0), p.total)
 		text = fmt.Sprintf("%3d %%  %s", int(float64(part)/float64(p.total)*100), text)

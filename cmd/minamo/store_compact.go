@@ -16,8 +16,9 @@ const compactUsage = `Usage: minamo store compact [OPTIONS]
 
 Merges small files into bigger ones and makes the rollups, at once: what a
 server does in the background, too. It is worth it after an import, or before a
-backup. Nothing is deleted by age or size. No server may run on the directory.
-It can be interrupted, and goes on from there the next time.
+backup. What was sealed in the last minutes is left for later, because more may
+belong to it. Nothing is deleted by age or size. No server may run on the
+directory. It can be interrupted, and goes on from there the next time.
 
   --data DIR       the data directory (default ./data)
 
