@@ -253,7 +253,7 @@ func parseReportOptions(args []string, now time.Time) (reportOptions, error) {
 	}
 	switch {
 	case o.From.IsZero():
-		if err := o.wholeTime(relative); err != nil {
+		if err := o.wholeTime(relative, now); err != nil {
 			return o, err
 		}
 	case o.To.IsZero():
@@ -270,13 +270,13 @@ func parseReportOptions(args []string, now time.Time) (reportOptions, error) {
 
 // wholeTime sets the time to that of everything stored, or its first (positive)
 // or last part.
-func (o *reportOptions) wholeTime(part time.Duration) error {
+func (o *reportOptions) wholeTime(part time.Duration, now time.Time) error {
 	first, last, ok, err := store.Span(o.data)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		first, last = time.Unix(0, 0), time.Unix(0, 0)
+	if !ok { // as good as any
+		first, last = now.Add(-time.Hour), now
 	}
 	last = last.Add(time.Millisecond) // the end is not within a range
 	switch {

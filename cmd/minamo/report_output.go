@@ -337,6 +337,16 @@ func (p *reportPrinter) notes() {
 	if a.Metric == query.L2BPS {
 		fmt.Fprintf(p.out, "With %d bytes of layer 2 a packet.\n", a.Overhead)
 	}
+	shares := 0.0
+	for _, row := range a.Rows {
+		shares += row.Share
+	}
+	if a.Other != nil {
+		shares += a.Other.Share
+	}
+	if shares > 1.0001 {
+		fmt.Fprintln(p.out, "A flow counts for both of its ends, so the rows are more than the total.")
+	}
 	if a.Total.SamplingError > 0 {
 		fmt.Fprintln(p.out, "±: packets are sampled; so far off may packets and bytes be (95 %).")
 	}
