@@ -76,7 +76,7 @@ func TestWriterOfNothing(t *testing.T) {
 	}
 	var rows, columns int
 	db := duck(t)
-	if err := db.QueryRow("SELECT (SELECT count(*) FROM read_parquet(" + quote(path) + ")), (SELECT count(*) FROM (DESCRIBE FROM read_parquet(" + quote(path) + ")))").Scan(&rows, &columns); err != nil {
+	if err := db.QueryRow("SELECT (SELECT count(*) FROM read_parquet("+quote(path)+")), (SELECT count(*) FROM (DESCRIBE FROM read_parquet("+quote(path)+")))").Scan(&rows, &columns); err != nil {
 		t.Fatal(err)
 	}
 	if rows != 0 || columns != int(flow.Columns()) {
