@@ -199,12 +199,13 @@ func gather[V, S any](dst []V, src []S, present []flow.Mask, order []int32, c fl
 	return dst
 }
 
-// addresses appends the gathered addresses to the page: through a dictionary
-// where each comes four times on average; else zstd finds those that repeat
-// and stand close together, at a third less room.
+// addresses appends the gathered addresses to the page, through a dictionary
+// wherever half of them repeat. Where rows are sorted, plain addresses would
+// take 1.6 bytes a flow less; but with a dictionary the flows of one address are
+// found in half to a third of the time.
 func (e *encoder) addresses(meta *format.ColumnMetaData) format.Encoding {
 	values := e.addrs.values
-	dictionary := e.addrs.build(len(values)/4+1, hashAddr)
+	dictionary := e.addrs.build(len(values)/2+1, hashAddr)
 	if dictionary {
 		values = e.addrs.distinct
 	}

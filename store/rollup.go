@@ -134,6 +134,9 @@ func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
 			rows += int64(b.Len())
 			return ctx.Err()
 		})
+		if err != nil && ctx.Err() == nil && isDamage(err) {
+			return s.setAside(segment, err) // without it, it is another run
+		}
 		if err != nil {
 			return fmt.Errorf("roll up %s: %w", segment.Path, err)
 		}

@@ -24,7 +24,8 @@ type Snapshot struct {
 
 // Pin opens the segments in dir that may hold flows between from and to; a
 // zero time is no bound. It needs no lock, and works with or without a
-// server, also from another process. Damaged files are left out and counted.
+// server, also from another process. Files that are damaged, or not readable for
+// this user, are left out and counted.
 func Pin(dir string, from, to time.Time) (*Snapshot, error) {
 	opened := map[string]*os.File{} // kept from one attempt to the next: a segment never changes
 	for range attempts {
@@ -57,7 +58,12 @@ func pin(segments []Segment, from, to time.Time, opened map[string]*os.File) (*S
 		f := opened[segment.Path]
 		if f == nil {
 			var err error
-			if f, err = os.Open(segment.Path); err != nil {
+			f, err = os.Open(segment.Path)
+			if errors.Is(err, fs.ErrPermission) {
+				s.damaged++ // the rest can be read
+				continue
+			}
+			if err != nil {
 				return nil, err
 			}
 			opened[segment.Path] = f
@@ -117,7 +123,7 @@ func (s *Snapshot) Rows() int64 { return s.rows }
 // Bytes is the size of the files.
 func (s *Snapshot) Bytes() int64 { return s.bytes }
 
-// Damaged counts the files left out because they are torn.
+// Damaged counts the files left out because they are torn or may not be read.
 func (s *Snapshot) Damaged() int { return s.damaged }
 
 // Close lets go of the files.

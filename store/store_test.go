@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -576,28 +577,150 @@ func TestDamagedSegments(t *testing.T) {
 	}
 }
 
-// Pages that DuckDB wrote carry no checksum: it is the one to notice.
+// Whatever happened to a file: readers leave it out or fail on it alone, the
+// server sets it aside or leaves it alone, and all others are merged and rolled
+// up as if it were not there.
+func TestEveryKindOfDamage(t *testing.T) {
+	change := func(f func([]byte) []byte) func(string) error {
+		return func(path string) error {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(path, f(data), 0o644)
+		}
+	}
+	for name, c := range map[string]struct {
+		damage func(path string) error
+		hidden bool // from readers, before the server has found it
+		left   bool // where it is, for whoever repairs it
+		rollUp bool // finds it first
+	}{
+		"nothing in it":     {damage: change(func([]byte) []byte { return nil }), hidden: true},
+		"torn":              {damage: change(func(data []byte) []byte { return data[:len(data)*2/3] }), hidden: true},
+		"no end mark":       {damage: change(func(data []byte) []byte { copy(data[len(data)-4:], "PAR2"); return data }), hidden: true},
+		"no footer":         {damage: change(func(data []byte) []byte { clear(data[len(data)-60 : len(data)-8]); return data })},
+		"a flipped bit":     {damage: change(func(data []byte) []byte { data[300] ^= 4; return data })},
+		"a flipped bit too": {damage: change(func(data []byte) []byte { data[300] ^= 4; return data }), rollUp: true},
+		"a directory":       {damage: func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }, hidden: true},
+		"gone":              {damage: os.Remove, hidden: true, left: true},
+		"forbidden":         {damage: func(path string) error { return os.Chmod(path, 0) }, hidden: true, left: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, log := open(t, Config{Dir: dir})
+			s.stamp = time.Now().UTC().Truncate(time.Minute).Add(time.Minute) // all in the same minute
+			for i := range 5 {
+				sealOne(t, s, numbered(1000*i, 1000))
+			}
+			bad := s.manifest()[2]
+			if err := c.damage(bad.Path); err != nil {
+				t.Fatal(err)
+			}
+			if name == "forbidden" {
+				asNobody(t, dir)
+			}
+			db := duck(t)
+			if c.hidden {
+				snapshot, err := Pin(dir, time.Time{}, time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if snapshot.Rows() != 4000 || (snapshot.Damaged() == 1) != (name != "gone") {
+					t.Errorf("readers see %d rows and %d damaged files", snapshot.Rows(), snapshot.Damaged())
+				}
+				snapshot.Close()
+			}
+			later := time.Now().Add(4 * time.Minute)
+			if c.rollUp {
+				for range 100 {
+					if worked, err := s.maintainRollups(t.Context(), later.Add(time.Hour)); err != nil {
+						t.Fatal(err)
+					} else if !worked {
+						break
+					}
+				}
+			}
+			// As maintain does.
+			for range 10 {
+				run := s.planMerge(later)
+				if run == nil {
+					break
+				}
+				if err := s.merge(t.Context(), run); err != nil {
+					s.leave(run)
+				}
+			}
+			if !c.left {
+				aside, err := os.ReadDir(filepath.Join(dir, "damaged"))
+				if err != nil || len(aside) != 1 || strings.Count(log.String(), "was set aside") != 1 {
+					t.Errorf("set aside: %v, %v; log:\n%s", aside, err, log)
+				}
+			}
+			want := 1
+			if name == "forbidden" { // nothing may be merged across it
+				if want = 3; !strings.Contains(log.String(), "permission denied") {
+					t.Errorf("the log does not say why:\n%s", log)
+				}
+			}
+			if left := s.manifest(); len(left) != want {
+				t.Errorf("%d segments are left: %v", len(left), left)
+			}
+			snapshot, err := Pin(dir, time.Time{}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer snapshot.Close()
+			if rows, distinct := count(t, db, snapshot.Paths()); rows != 4000 || distinct != 4000 {
+				t.Errorf("%d rows, %d distinct", rows, distinct)
+			}
+		})
+	}
+}
+
+// asNobody takes root's rights over files in dir from the goroutine of a test
+// until it ends: its thread is thrown away with it.
+func asNobody(t *testing.T, dir string) {
+	t.Helper()
+	const nobody = 65534
+	if os.Geteuid() != 0 {
+		return
+	}
+	err := filepath.WalkDir(filepath.Dir(dir), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, nobody, nobody))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread()
+	for range 2 { // the second tells what the first did
+		if was, _ := unix.SetfsuidRetUid(nobody); was == nobody {
+			return
+		}
+	}
+	t.Fatal("cannot lay down the rights of root")
+}
+
+// Pages that DuckDB wrote, as in the merged files of earlier versions, carry no
+// checksum: whoever decodes them notices.
 func TestDamagedMergedSegment(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := open(t, Config{Dir: dir})
-	rng := seeded()
-	for range 2 {
-		b := flow.NewBatch(1)
-		generate(b, 1000, noon, rng)
-		sealOne(t, s, b)
-	}
-	if err := s.merge(t.Context(), s.manifest()); err != nil {
+	b := flow.NewBatch(1)
+	generate(b, 2000, noon, seeded())
+	sealOne(t, s, b)
+	path := s.manifest()[0].Path
+	if _, err := duck(t).Exec("COPY (FROM read_parquet(" + quote(path) + ")) TO " + quote(path+".new") + " (FORMAT parquet, COMPRESSION zstd)"); err != nil {
 		t.Fatal(err)
 	}
-	path := s.manifest()[0].Path
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path + ".new")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 100; i < len(data)/2; i++ {
 		data[i] = 0xa5
 	}
-	if err := os.WriteFile(path, data, 0o644); err != nil {
+	if err := errors.Join(os.Remove(path+".new"), os.WriteFile(path, data, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	sealOne(t, s, numbered(0, 10))
@@ -714,43 +837,132 @@ func TestRowsWaitWhileTheDiskFails(t *testing.T) {
 	}
 }
 
-func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+// smallDisk mounts a disk of a size, and returns what resizes it.
+func smallDisk(t *testing.T, size string) (dir string, resize func(size string)) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("cannot mount a small disk: %v", err)
 		}
 		t.Skipf("SKIPPED: a full disk needs root to mount one: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
-	s, log := open(t, Config{Dir: dir, Seal: 10 * time.Millisecond, SealRows: 5000, MaxUnsealed: 20_000})
-	stop := run(t, s)
-	rng, written := seeded(), 0
-	for s.Healthy() == nil {
-		b := flow.NewBatch(1)
-		generate(b, 5000, noon, rng)
-		if s.Write(b) == nil {
-			written += 5000
+	return dir, func(size string) {
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size="+size); err != nil {
+			t.Fatal(err)
 		}
 	}
-	sealed := s.Stats().Rows
-	db := duck(t)
-	if rows, _ := census(t, db, dir); rows < sealed {
-		t.Errorf("%d rows of %d survive on the full disk", rows, sealed)
+}
+
+// A disk fills up under load: what was sealed stays whole and readable, memory
+// keeps its bound, the loss is counted and said; and when there is room again,
+// made by a person or by retention, it goes on by itself.
+func TestFullDisk(t *testing.T) {
+	for _, how := range []string{"room is made", "retention"} {
+		t.Run(how, func(t *testing.T) {
+			dir, resize := smallDisk(t, "1m")
+			const bound = 20_000
+			s, log := open(t, Config{Dir: dir, Seal: 10 * time.Millisecond, SealRows: 5000, MaxUnsealed: bound})
+			rng, accepted, refused := seeded(), 0, 0
+			batch := func() *flow.Batch {
+				b := flow.NewBatch(1)
+				generate(b, 1000, noon, rng)
+				return b
+			}
+			stop := run(t, s)
+			for s.Healthy() == nil || refused < 5 {
+				switch err := s.Write(batch()); {
+				case err == nil:
+					accepted += 1000
+				case errors.Is(err, ErrFull):
+					refused++
+				default:
+					t.Fatal(err)
+				}
+			}
+			stats := s.Stats()
+			if stats.LostRows == 0 || stats.LostRows > uint64(1000*refused) || stats.UnsealedRows > bound {
+				t.Errorf("%d batches were refused: %+v", refused, stats)
+			}
+			if err := s.Healthy(); !errors.Is(err, unix.ENOSPC) {
+				t.Errorf("healthy on a full disk: %v", err)
+			}
+			if !strings.Contains(log.String(), "free space on the disk") {
+				t.Errorf("no advice:\n%s", log)
+			}
+			db := duck(t)
+			if rows, _ := census(t, db, dir); rows < stats.Rows {
+				t.Errorf("%d rows of %d survive on the full disk", rows, stats.Rows)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "tmp", "*")); len(left) > 1 { // one is tried at this moment, perhaps
+				t.Errorf("unfinished files stay on the full disk: %v", left)
+			}
+			lost := s.Stats().LostRows
+			kept := int64(0)
+			if how == "room is made" {
+				resize("64m")
+				kept = int64(accepted)
+			}
+			settled := func() bool {
+				if how == "retention" { // as maintain does, with a size that the disk has room for
+					if err := s.retainTable(flowsDir, s.manifest(), Limits{MaxBytes: 200 << 10}, time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return s.Stats().UnsealedRows == 0 && s.Healthy() == nil
+			}
+			eventually(t, "everything sealed", settled)
+			if err := s.Write(batch()); err != nil {
+				t.Errorf("with room again: %v", err)
+			}
+			eventually(t, "what came then is sealed", settled)
+			stop()
+			stats = s.Stats()
+			if rows, _ := census(t, db, dir); rows != stats.Rows || rows < kept || stats.LostRows < lost {
+				t.Errorf("%d rows; want at least %d; %+v", rows, kept, stats)
+			}
+			s.Close()
+		})
 	}
-	if !strings.Contains(log.String(), "free space on the disk") {
-		t.Errorf("no advice:\n%s", log)
+}
+
+// A merge that finds no room leaves its parts where they are, and nothing else.
+func TestMergeOnAFullDisk(t *testing.T) {
+	for _, rows := range []int{5000, bigGroup} { // re-encoded, joined
+		dir, resize := smallDisk(t, "64m")
+		s, log := open(t, Config{Dir: dir})
+		rng := seeded()
+		for range 3 {
+			b := flow.NewBatch(1)
+			generate(b, rows, noon, rng)
+			sealOne(t, s, b)
+		}
+		parts := s.manifest()
+		used := int64(0)
+		for _, part := range parts {
+			used += part.Bytes
+		}
+		resize(fmt.Sprintf("%dk", (used+used/3)>>10))
+		db := duck(t)
+		if err := s.merge(t.Context(), parts); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("a merge without room: %v", err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "tmp", "*")); len(left) > 0 {
+			t.Errorf("it left %v", left)
+		}
+		if got, _ := census(t, db, dir); got != int64(3*rows) || !slices.Equal(s.manifest(), parts) {
+			t.Errorf("%d rows of %d", got, 3*rows)
+		}
+		resize("64m")
+		if err := s.merge(t.Context(), parts); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := census(t, db, dir); got != int64(3*rows) || len(s.manifest()) != 1 {
+			t.Errorf("%d rows of %d, in %d segments\n%s", got, 3*rows, len(s.manifest()), log)
+		}
+		s.Close()
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=64m"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "everything sealed", func() bool { return s.Stats().UnsealedRows == 0 })
-	stop()
-	stats := s.Stats()
-	if rows, _ := census(t, db, dir); rows != stats.Rows || rows < int64(written) {
-		t.Errorf("%d rows, want %d and at least %d", rows, stats.Rows, written)
-	}
-	s.Close()
 }
 
 // Writers, seals, merges and readers at once: what is sealed is seen, once.
