@@ -29,7 +29,7 @@ import (
 // or a merged segment would be half covered; parts are merged first.
 const (
 	longTable = "long"
-	unitRows  = 1 << 19
+	unitRows  = 1 << 18
 	unitAge   = 5 * time.Minute
 
 	// partRows bounds the cells of a merged part, and so the memory to merge them.
