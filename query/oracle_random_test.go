@@ -126,13 +126,21 @@ func (o *oracle) here(text string) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	return matching(o.t, o.engine, o.files, f), nil
+}
+
+// matching gives the starts of the flows that match.
+func matching(t *testing.T, e *Engine, files Files, f *Filter) []int64 {
+	t.Helper()
 	starts := []int64{}
-	_, err = o.engine.Flows(o.t.Context(), o.files, Request{Filter: f, Columns: []flow.Column{flow.Start}}, func(b *flow.Batch) error {
+	if _, err := e.Flows(t.Context(), files, Request{Filter: f, Columns: []flow.Column{flow.Start}}, func(b *flow.Batch) error {
 		starts = append(starts, b.Time(flow.Start)[:b.Len()]...)
 		return nil
-	})
+	}); err != nil {
+		t.Errorf("%s: %v", f, err)
+	}
 	slices.Sort(starts)
-	return starts, err
+	return starts
 }
 
 var errNotInNfdump = errors.New("nfdump does not take it")
@@ -414,5 +422,70 @@ func TestNfdumpSets(t *testing.T) {
 	t.Logf("%d conditions of %d kinds agree alone, %d filters of them combined, %d of which match some flows and not all", alone, len(compared), combined, discerning)
 	if !testing.Short() && (alone < 250 || discerning < 200) {
 		t.Error("too few filters were compared")
+	}
+}
+
+// TestSwappedFlows turns flows round instead of filters: the outcome is the same.
+func TestSwappedFlows(t *testing.T) {
+	const n = 400
+	r := rand.New(rand.NewPCG(6, 6))
+	b := oracleFlows(n)
+	for i := range n {
+		for _, c := range []flow.Column{flow.SrcUser, flow.DstUser} {
+			b.SetText(c, i, []byte(pick(r, "alice", "bob", "SA")))
+		}
+		b.SetAddr(flow.TunnelSrcAddr, i, flow.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(3))}))
+		b.SetUint(flow.Tunnel, i, uint64(1+r.IntN(7)))
+	}
+	turned := flow.NewBatch(n)
+	turned.Append(b, 0, n)
+	for i := range n {
+		for name, opposite := range opposites {
+			c, ok := flow.Lookup(name)
+			from, _ := flow.Lookup(opposite)
+			switch {
+			case !ok:
+			case !b.Present[i].Has(from):
+				turned.Present[i][c>>6] &^= 1 << (c & 63)
+			case flow.Schema[c].Kind == flow.Address:
+				turned.SetAddr(c, i, b.Addr(from)[i])
+			case flow.Schema[c].Kind == flow.Text:
+				turned.SetText(c, i, b.Text(from, i))
+			default:
+				turned.SetUint(c, i, b.Uint(from, i))
+			}
+		}
+	}
+	o := &oracle{t: t, r: r, flows: b, engine: newEngine(t)}
+	flows, round := writeParquet(t, o.engine, b), writeParquet(t, o.engine, turned)
+	discerning := 0
+	for i := range primitives {
+		p := &primitives[i]
+		for _, s := range p.subjects {
+			text := strings.Split(s.phrases, "|")[0]
+			switch {
+			case len(s.values) == 0:
+			case strings.Contains(p.operand.syntax, "text"):
+				text += " alice"
+			case strings.Contains(p.operand.syntax, "time"):
+				text += " present"
+			default:
+				text += " " + o.operand(p, pick(r, s.values...), false, r.IntN(3) == 0 && !strings.Contains(p.operand.syntax, "event"))
+			}
+			f := mustParse(t, "not "+text+" and bytes > 1k")
+			if !slices.ContainsFunc(f.Columns().Columns(), func(c flow.Column) bool { return opposites[c.String()] != "" }) {
+				continue
+			}
+			got, want := matching(t, o.engine, flows, f.Swapped()), matching(t, o.engine, round, f)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %d flows swapped, %d of swapped flows", text, len(got), len(want))
+			}
+			if !slices.Equal(want, matching(t, o.engine, flows, f)) {
+				discerning++
+			}
+		}
+	}
+	if discerning < 20 {
+		t.Errorf("only %d filters tell the sides apart", discerning)
 	}
 }
