@@ -294,14 +294,14 @@ func (m *measurement) sizes() error {
 // sealing measures the processor time from a decoded batch to a durable
 // segment, of a second at 100,000 flows/s and at 10,000.
 func (m *measurement) sealing() error {
-	d := newDay(m.seed, 100_000_000, date)
-	all, _ := d.next()
 	t := &markdown{}
 	t.add("Sealing", "CPU-s a million flows", "Bytes a flow")
 	for _, rows := range []int{100_000, 10_000, 1_000} {
+		d := newDay(m.seed, 100_000_000, date)
 		b := flow.NewBatch(rows)
 		for b.Len() < rows {
-			b.Append(all, 0, min(all.Len(), rows-b.Len()))
+			next, _ := d.next()
+			b.Append(next, 0, min(next.Len(), rows-b.Len()))
 		}
 		dir, err := os.MkdirTemp(m.dir, "seal-")
 		if err != nil {
