@@ -84,13 +84,13 @@ func (c cover) together(a, b Segment) bool {
 	return true
 }
 
-// covers returns the parts as they are now.
+// covers returns the parts as they are now. Lists are replaced, never changed.
 func (s *Store) covers() cover {
 	s.listing.Lock()
 	defer s.listing.Unlock()
 	c := make(cover, len(rollupTables))
 	for i, name := range rollupTables {
-		c[i] = slices.Clone(s.parts[name])
+		c[i] = s.parts[name]
 	}
 	return c
 }
