@@ -194,14 +194,14 @@ const maxSliceFiles = 200
 // flowOrder is the ORDER BY of single flows; where two are equal the earlier
 // one comes first.
 func flowOrder(o Order) (string, error) {
-	terms, ok := o.sql()
+	value, direction, ok := o.sql()
 	if !ok {
 		return "", fmt.Errorf("order %q is unknown", o)
 	}
 	// A single flow is one flow, and has one direction.
-	terms = strings.NewReplacer(`"last"`, `epoch_ms("end")`, `"first"`, `epoch_ms("start")`,
-		"out_packets", "0", "out_bytes", "0", "flows", "1::INT").Replace(terms)
-	return terms + `, "start"`, nil
+	value = strings.NewReplacer(`"last"`, `epoch_ms("end")`, `"first"`, `epoch_ms("start")`,
+		"out_packets", "0", "out_bytes", "0", "flows", "1::INT").Replace(value)
+	return value + direction + `, "start"`, nil
 }
 
 // fetcher turns rows of DuckDB into batches.

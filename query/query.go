@@ -116,14 +116,15 @@ var orderings = func() map[Order]ordering {
 	return m
 }()
 
-// sql returns the terms of ORDER BY; ok is false for an order that is none.
-func (o Order) sql() (terms string, ok bool) {
-	base, direction, _ := strings.Cut(string(o), ":")
+// sql returns what ORDER BY needs: a value and a direction; ok is false for an
+// order that is none.
+func (o Order) sql() (value, direction string, ok bool) {
+	base, turn, _ := strings.Cut(string(o), ":")
 	by, ok := orderings[Order(base)]
-	if direction == "a" || direction == "" && by.ascending {
-		return by.value, ok
+	if turn == "a" || turn == "" && by.ascending {
+		return by.value, "", ok
 	}
-	return by.value + " DESC", ok
+	return by.value, " DESC", ok
 }
 
 // Request is a question. Which fields count depends on the method.

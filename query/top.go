@@ -130,23 +130,30 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	}
 	columns := slices.Concat(keys, extraNames(len(extra)), []string{"flows", "packets", "bytes", "out_packets", "out_bytes", `"first"`, `"last"`})
 	unused := nulls("", len(keys)+len(extra))[2:]
+	// The parts of the answer come one after the other, each in its order.
+	sorted := []string{"part DESC"}
 	for i, order := range orders {
 		if order == "" {
 			order = ByBytes
 		}
-		by, ok := order.sql()
+		value, direction, ok := order.sql()
 		if !ok {
 			return nil, fmt.Errorf("order %q is unknown", order)
 		}
-		name := fmt.Sprintf("top%d", i+1)
-		s.with = append(s.with, name+" AS (SELECT * FROM "+kept+" ORDER BY "+strings.Join(append([]string{by}, keys...), ", ")+limit(r.Limit)+")")
-		s.body += fmt.Sprintf("SELECT %d AS part, NULL::UBIGINT AS groups, %s FROM %s\nUNION ALL ", i, strings.Join(columns, ", "), name)
+		top := kept
+		if r.Limit > 0 {
+			top = fmt.Sprintf("top%d", i+1)
+			s.with = append(s.with, top+" AS (SELECT * FROM "+kept+" ORDER BY "+strings.Join(append([]string{value + direction}, keys...), ", ")+limit(r.Limit)+")")
+		}
+		s.body += fmt.Sprintf("SELECT %d AS part, NULL::UBIGINT AS groups, %s FROM %s\nUNION ALL ", i, strings.Join(columns, ", "), top)
+		sorted = append(sorted, fmt.Sprintf("CASE part WHEN %d THEN %s END%s", i, value, direction))
 	}
 	// The total of all groups is that of all flows, unless flows are in two of them.
 	s.body += "SELECT -1, groups, " + unused + `flows, packets, bytes, 0, 0, "first", "last" FROM (SELECT count(*)::UBIGINT AS groups, total(flows) AS flows, total(packets) AS packets, total(bytes) AS bytes, min("first") AS "first", max("last") AS "last" FROM groups)`
 	if slices.ContainsFunc(r.By, func(d Dimension) bool { return d.bothSides() }) {
 		s.body += "\nUNION ALL SELECT -2, NULL, " + unused + `count(*)::UBIGINT, total(packets), total(bytes), 0, 0, epoch_ms(min("start")), epoch_ms(max("end")) FROM ` + r.counted()
 	}
+	s.body = "SELECT * FROM (\n" + s.body + "\n) ORDER BY " + strings.Join(append(sorted, keys...), ", ")
 
 	tables := make([]*Table, len(orders))
 	for i := range tables {
