@@ -598,6 +598,87 @@ func TestTextFilters(t *testing.T) {
 	}
 }
 
+// TestNumbersInColumns counts flows by values that are computed from columns:
+// access lists as Cisco ASA numbers them, blocks of ports, tunnels, engines.
+func TestNumbersInColumns(t *testing.T) {
+	e := newEngine(t)
+	b := flow.NewBatch(1)
+	row := func(set func(i int)) {
+		i := b.Extend(1)
+		for c := range flow.Required.All() {
+			if flow.Schema[c].Kind == flow.Address {
+				b.SetAddr(c, i, flow.Addr{})
+			} else {
+				b.SetUint(c, i, 1)
+			}
+		}
+		set(i)
+	}
+	for _, acl := range []string{"0x433a1af1/0x10/0x0", "outside-in", "7", "0x7/0x1/0x2"} {
+		row(func(i int) { b.SetText(flow.IngressACL, i, []byte(acl)) })
+	}
+	row(func(i int) {
+		b.SetUint(flow.SrcPort, i, 1030)
+		b.SetUint(flow.DstPort, i, 53)
+		b.SetUint(flow.NATPortStart, i, 1024)
+		b.SetUint(flow.NATPortEnd, i, 1087)
+	})
+	row(func(i int) {
+		b.SetUint(flow.NATPortStart, i, 65535)
+		b.SetUint(flow.NATPortEnd, i, 1) // it cannot be
+	})
+	for tunnel := uint64(flow.TunnelIPIP); tunnel <= flow.TunnelSRv6; tunnel++ {
+		row(func(i int) {
+			b.SetUint(flow.Tunnel, i, tunnel)
+			b.SetAddr(flow.SrcAddr, i, flow.AddrFrom4([4]byte{10, 0, 0, 1}))
+		})
+	}
+	row(func(i int) {
+		b.SetUint(flow.Tunnel, i, flow.TunnelIPIP)
+		b.SetAddr(flow.SrcAddr, i, flow.Addr{0: 0x20})
+	})
+	for _, protocol := range []uint64{flow.NetFlow5, flow.NetFlow8, flow.NetFlow9, flow.IPFIX} {
+		row(func(i int) {
+			b.SetUint(flow.ExportProtocol, i, protocol)
+			b.SetUint(flow.ObservationDomain, i, 0x50203)
+		})
+	}
+	row(func(i int) {
+		b.SetUint(flow.MPLSLabel1, i, 16)
+		b.SetUint(flow.MPLSLabel2, i, 17)
+	})
+	files := writeParquet(t, e, b)
+	for filter, want := range map[string]uint64{
+		"ingress acl 7":               2,
+		"acl > 0x10":                  1,
+		"ingress acl 0x433a1af1":      1,
+		"ingress acl outside-in":      1,
+		"ingress acl '7'":             1,
+		"ingress ace 16":              1,
+		"ingress xace < 3":            2,
+		"egress acl 7":                0,
+		"port in pblock":              1,
+		"dst port in pblock":          0,
+		"not port in pblock":          uint64(b.Len()) - 1,
+		"pblock size 64":              1,
+		"pblock size < 64":            0,
+		"tun proto ipip":              1,
+		"tun proto 41":                2,
+		"tun proto gre":               1,
+		"tun proto udp":               3,
+		"engine-type 2":               3,
+		"engine-id 3 and nfversion 9": 1,
+		"mpls eos 17 and mpls any 16": 1,
+		"mpls eos 16":                 0,
+		"engine-id present and udp":   0,
+		"not engine-id present":       uint64(b.Len()) - 3,
+	} {
+		if got := count(t, e, files, filter); got != want {
+			t.Errorf("%s matches %d flows, want %d", filter, got, want)
+		}
+	}
+}
+
 func TestCheckColumnName(t *testing.T) {
 	for name, want := range map[string]string{
 		"site": "", "vni2": "",

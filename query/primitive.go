@@ -89,7 +89,7 @@ var (
 		flow.MPLSLabel6, flow.MPLSLabel7, flow.MPLSLabel8, flow.MPLSLabel9, flow.MPLSLabel10}
 	lastLabel = value{"coalesce(%[10]s, %[9]s, %[8]s, %[7]s, %[6]s, %[5]s, %[4]s, %[3]s, %[2]s, %[1]s)", mplsLabels}
 
-	portBlockSize = value{"(%s::INTEGER - %s + 1)", []flow.Column{flow.NATPortEnd, flow.NATPortStart}}
+	portBlockSize = value{"(CASE WHEN %[1]s >= %[2]s THEN %[1]s::INTEGER - %[2]s + 1 END)", []flow.Column{flow.NATPortEnd, flow.NATPortStart}}
 
 	dscp = value{"(%s // 4)", []flow.Column{flow.TOS}}
 )
