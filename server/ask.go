@@ -100,7 +100,11 @@ func ask[T any](ctx context.Context, s *Server, kind string, parameters any, fro
 	if err != nil {
 		return none, Meta{}, s.failed(kind, begin, err)
 	}
-	key := fmt.Sprintf("%s %+v %x", kind, parameters, state)
+	exactly, err := json.Marshal(parameters)
+	if err != nil {
+		return none, Meta{}, s.failed(kind, begin, err)
+	}
+	key := fmt.Sprintf("%s %s %x", kind, exactly, state)
 	if kept, ok := s.answers.cached(key); ok {
 		s.queries.WithLabelValues(kind, "cached").Observe(time.Since(begin).Seconds())
 		r := kept.(reply[T])
@@ -119,7 +123,11 @@ func ask[T any](ctx context.Context, s *Server, kind string, parameters any, fro
 				return err
 			})
 			r.meta.Milliseconds, r.meta.Waited = q.ran().Milliseconds(), q.waited().Milliseconds()
-			s.answers.finish(key, c, r, size(r, s.answers.limit), err)
+			bytes := int64(0)
+			if kind != "sql" { // which can ask what the time is
+				bytes = size(r, s.answers.limit)
+			}
+			s.answers.finish(key, c, r, bytes, err)
 		})
 	}
 	select {

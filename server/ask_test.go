@@ -263,7 +263,7 @@ func TestATimeLimitIsSaid(t *testing.T) {
 }
 
 func TestSQL(t *testing.T) {
-	_, web, _ := siteWith(t, Config{SQL: true, Waiting: 9})
+	_, web, _ := siteWith(t, Config{SQL: true, Waiting: 9, Cache: 1 << 20})
 	var a SQLAnswer
 	fetch(t, web, "/api/sql?q="+url.QueryEscape("SELECT src_addr, sum(bytes * sampling_rate) AS bytes FROM flows WHERE src_addr = ip('192.0.2.1') GROUP BY 1"), 200, &a)
 	if len(a.Rows) != 1 || a.Rows[0]["src_addr"] != "192.0.2.1" || a.Rows[0]["bytes"] != 10210.0 || a.Columns[0] != (SQLColumn{"src_addr", "UUID"}) || a.More || a.Meta.Rows != 3 {
@@ -279,6 +279,11 @@ func TestSQL(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &a); err != nil || r.StatusCode != 200 || len(a.Rows) != 2 || !a.More || a.Rows[0]["bytes"] != 200.0 {
 			t.Errorf("%q: %s %.300s", mime, r.Status, body)
 		}
+	}
+	var first, second SQLAnswer
+	fetch(t, web, "/api/sql?q=SELECT+now()::VARCHAR+AS+t", 200, &first)
+	if fetch(t, web, "/api/sql?q=SELECT+now()::VARCHAR+AS+t", 200, &second); second.Meta.Cached || first.Rows[0]["t"] == second.Rows[0]["t"] {
+		t.Errorf("time stands still: %+v, %+v", first, second)
 	}
 	for question, want := range map[string]string{
 		"SELEC 1":                          "syntax error",

@@ -57,6 +57,23 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// headOnly answers HEAD requests for answers in several forms, without asking
+// for what would be thrown away. Programs send them before they read a file.
+func headOnly(ctx huma.Context, next func(huma.Context)) {
+	ok := ctx.Operation().Responses["200"]
+	if ctx.Method() != http.MethodHead || ok == nil || ok.Content[encodings[0].mime] == nil {
+		next(ctx)
+		return
+	}
+	mime := "application/json"
+	if e := chosen(ctx.Query("format"), ctx.Header("Accept")); e != nil {
+		mime = e.mime
+	}
+	ctx.SetHeader("Content-Type", mime)
+	ctx.SetHeader("Vary", "Accept")
+	ctx.SetStatus(http.StatusOK)
+}
+
 // describe sets the headers of a file.
 func (e *encoding) describe(ctx huma.Context, t *table) {
 	ctx.SetHeader("Content-Type", e.mime)

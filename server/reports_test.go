@@ -170,6 +170,15 @@ func TestForms(t *testing.T) {
 			t.Errorf("%q: %s", accept, r.Header.Get("Content-Type"))
 		}
 	}
+	for _, path := range []string{"/api/flows?format=parquet", "/api/report?format=parquet&by=app", "/api/sql?format=parquet&q=SELECT+1"} {
+		r, err := http.Head(web.URL + path)
+		if err != nil || r.StatusCode != 200 || r.Header.Get("Content-Type") != "application/vnd.apache.parquet" || r.Header.Get("Minamo-Question") != "" {
+			t.Errorf("HEAD %s: %v, %v", path, r, err)
+		}
+	}
+	if r, err := http.Head(web.URL + "/api/flows?formt=csv"); err != nil || r.StatusCode != 422 {
+		t.Errorf("HEAD of what cannot be asked: %v, %v", r, err)
+	}
 	// Parquet of flows is as they are stored: addresses, and bytes as exported.
 	_, body := get2(t, web.URL+"/api/flows?from=-1h&format=parquet&order=stored", "")
 	file := filepath.Join(t.TempDir(), "flows.parquet")

@@ -80,7 +80,7 @@ func New(cfg Config, deps Deps) *Server {
 
 	mux := http.NewServeMux()
 	api := humago.New(mux, apiConfig(cfg.Version))
-	api.UseMiddleware(refuseUnknown(api))
+	api.UseMiddleware(refuseUnknown(api), headOnly)
 	s.register(api)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", s.health)
