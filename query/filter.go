@@ -333,7 +333,16 @@ func expectedAfter(begin string, candidates []string) string {
 	if begin == "" {
 		return "a condition such as ip, net, port, proto, if, as, bytes, packets or a column's name"
 	}
-	return "one of " + strings.Join(candidates, ", ") + " after " + begin
+	return "one of " + few(candidates) + " after " + begin
+}
+
+// few lists the first of some words, as many as fit into an error.
+func few(words []string) string {
+	const most = 12
+	if len(words) > most {
+		words = append(words[:most-1:most-1], "…")
+	}
+	return strings.Join(words, ", ")
 }
 
 // nearest returns the candidate that differs least from what was written, of

@@ -487,11 +487,6 @@ func enumeration(c flow.Column) operand {
 	for v, name := range flow.Schema[c].Names {
 		names[nameKey(name)] = v
 	}
-	list := slices.Sorted(maps.Keys(names))
-	const most = 12 // names in an error
-	if len(list) > most {
-		list = append(list[:most-1:most-1], "…")
-	}
 	limit := uint64(math.MaxUint8)
 	switch flow.Schema[c].Kind {
 	case flow.Uint16:
@@ -501,7 +496,7 @@ func enumeration(c flow.Column) operand {
 	case flow.Uint64:
 		limit = math.MaxUint64
 	}
-	return named("name or number", limit, false, names, "one of "+strings.Join(list, ", ")+", or a number")
+	return named("name or number", limit, false, names, "one of "+few(slices.Sorted(maps.Keys(names)))+", or a number")
 }
 
 var protocolOperand = named("protocol", math.MaxUint8, false, protocolNumbers, "a protocol, such as tcp, udp, icmp, or a number from 0 to 255")
