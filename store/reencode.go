@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -187,6 +188,7 @@ type rows struct {
 
 	sorted  flow.Vector // room for the next sorted column
 	offsets []int32
+	at      []int32
 }
 
 func newRows(columns []flow.Column) *rows {
@@ -247,33 +249,55 @@ func (r *rows) sort() {
 	})
 	for i := range r.vectors {
 		v, s := &r.vectors[i], &r.sorted
+		values := len(v.Numbers) + len(v.Addrs) + len(v.Texts)
+		if values == 0 {
+			continue
+		}
 		s.Reset()
 		s.Name, s.Kind = v.Name, v.Kind
-		r.offsets = r.offsets[:0]
-		next := int32(0)
-		for _, present := range v.Present {
-			r.offsets = append(r.offsets, next)
-			if present {
-				next++
-			}
+		at := order // where the rows have their values
+		if values == r.n {
+			s.Present = append(s.Present, v.Present...)
+		} else {
+			at = r.valuesOf(v, order)
 		}
-		for _, row := range order {
-			present := v.Present[row]
-			s.Present = append(s.Present, present)
-			if !present {
-				continue
+		switch v.Kind {
+		case flow.Address:
+			for _, k := range at {
+				s.Addrs = append(s.Addrs, v.Addrs[k])
 			}
-			switch at := r.offsets[row]; v.Kind {
-			case flow.Address:
-				s.Addrs = append(s.Addrs, v.Addrs[at])
-			case flow.Text:
-				s.Texts = append(s.Texts, v.Texts[at])
-			default:
-				s.Numbers = append(s.Numbers, v.Numbers[at])
+		case flow.Text:
+			for _, k := range at {
+				s.Texts = append(s.Texts, v.Texts[k])
+			}
+		default:
+			for _, k := range at {
+				s.Numbers = append(s.Numbers, v.Numbers[k])
 			}
 		}
 		r.vectors[i], r.sorted = *s, *v
 	}
+}
+
+// valuesOf returns where the rows of an order have their values, those that
+// have one, and sorts which have into r.sorted.
+func (r *rows) valuesOf(v *flow.Vector, order []int32) []int32 {
+	r.offsets = r.offsets[:0]
+	next := int32(0)
+	for _, present := range v.Present {
+		r.offsets = append(r.offsets, next)
+		if present {
+			next++
+		}
+	}
+	r.at = r.at[:0]
+	for _, row := range order {
+		r.sorted.Present = append(r.sorted.Present, v.Present[row])
+		if v.Present[row] {
+			r.at = append(r.at, r.offsets[row])
+		}
+	}
+	return r.at
 }
 
 // storageOrder is the order in which the rows of a big row group stand: by
@@ -282,54 +306,53 @@ func (r *rows) sort() {
 // same, and so is what a query can pass over. addresses returns a column with
 // an address for every row, or nothing.
 func storageOrder(n int, addresses func(flow.Column) []flow.Addr) []int32 {
-	type key struct {
-		exporter, row int32
-		dst, src      [2]uint64
+	exporters, dst, src := addresses(flow.Exporter), addresses(flow.DstAddr), addresses(flow.SrcAddr)
+	type place struct {
+		key uint64 // tells nearly all apart
+		row int32
 	}
-	keys := make([]key, n)
-	for i := range keys {
-		keys[i].row = int32(i)
-	}
-	halves := func(a *flow.Addr) [2]uint64 {
-		return [2]uint64{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:])}
-	}
-	if exporters := addresses(flow.Exporter); exporters != nil {
-		numbers := map[flow.Addr]int32{}
-		var last flow.Addr
-		number := int32(-1)
-		for i, a := range exporters {
-			if number < 0 || a != last {
-				var known bool
-				if number, known = numbers[a]; !known {
-					number = int32(len(numbers))
-					numbers[a] = number
-				}
-				last = a
+	places := make([]place, n)
+	numbers := map[flow.Addr]uint64{} // of exporters
+	var last flow.Addr
+	number := uint64(0)
+	for i := range places {
+		if exporters != nil && (i == 0 || exporters[i] != last) {
+			last = exporters[i]
+			var known bool
+			if number, known = numbers[last]; !known {
+				number = uint64(len(numbers))
+				numbers[last] = number
 			}
-			keys[i].exporter = number
 		}
-	}
-	for i, a := range addresses(flow.DstAddr) {
-		keys[i].dst = halves(&a)
-	}
-	for i, a := range addresses(flow.SrcAddr) {
-		keys[i].src = halves(&a)
-	}
-	slices.SortFunc(keys, func(a, b key) int {
-		switch {
-		case a.exporter != b.exporter:
-			return cmp.Compare(a.exporter, b.exporter)
-		case a.dst != b.dst:
-			return slices.Compare(a.dst[:], b.dst[:])
-		case a.src != b.src:
-			return slices.Compare(a.src[:], b.src[:])
-		default:
-			return cmp.Compare(a.row, b.row)
+		key := number << 49
+		if dst != nil {
+			if d := &dst[i]; d.Is4() {
+				key |= uint64(binary.BigEndian.Uint32(d[12:])) << 16
+				if src != nil {
+					key |= uint64(binary.BigEndian.Uint16(src[i][12:]))
+				}
+			} else {
+				key |= 1<<48 | binary.BigEndian.Uint64(d[:])<<8>>16 // most begin alike
+			}
 		}
+		places[i] = place{key, int32(i)}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.key != b.key {
+			return cmp.Compare(a.key, b.key)
+		}
+		order := 0
+		if dst != nil {
+			order = bytes.Compare(dst[a.row][:], dst[b.row][:])
+		}
+		if order == 0 && src != nil {
+			order = bytes.Compare(src[a.row][:], src[b.row][:])
+		}
+		return cmp.Or(order, cmp.Compare(a.row, b.row))
 	})
 	order := make([]int32, n)
-	for i := range keys {
-		order[i] = keys[i].row
+	for i, p := range places {
+		order[i] = p.row
 	}
 	return order
 }
