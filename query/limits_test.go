@@ -64,4 +64,9 @@ func TestASelectThatSpills(t *testing.T) {
 	if err != nil || a.Rows[0][0] != int64(6_000_000) {
 		t.Errorf("%+v, %v", a, err)
 	}
+	_, err = Select(t.Context(), Config{TempDir: t.TempDir(), MemoryLimit: 64 << 20, Threads: 1, SpillLimit: 8 << 20}, Files(nil), nil, "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(range)) AS n FROM range(6_000_000))", 1)
+	var engine *duckdb.Error
+	if !errors.As(err, &engine) || engine.Type != duckdb.ErrorTypeOutOfMemory {
+		t.Errorf("with 8 MiB of disk: %v", err)
+	}
 }

@@ -146,6 +146,9 @@ func (s *selectDB) open(ctx context.Context, c Config, src Source, tables map[st
 		"allow_community_extensions":   {"false"},
 		"allow_unsigned_extensions":    {"false"},
 	}
+	if c.SpillLimit > 0 {
+		options.Set("max_temp_directory_size", strconv.FormatInt(c.SpillLimit, 10)+"B")
+	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), func(driver.ExecerContext) error { return nil })
 	if err != nil {
 		return err
