@@ -58,8 +58,8 @@ func measure(o *options) error {
 	m.duckdb = sql.OpenDB(connector)
 	defer m.duckdb.Close()
 
-	fmt.Fprintf(&m.out, "%s flows over 24 hours, seed %d; %s, %d processors, %d threads; %s.\n",
-		thousands(o.flows), o.seed, processor(), runtime.NumCPU(), o.threads, time.Now().UTC().Format(time.RFC3339))
+	fmt.Fprintf(&m.out, "%s flows over 24 hours, seed %d; %s, %d processors, %d threads; median of %d; %s.\n",
+		thousands(o.flows), o.seed, processor(), runtime.NumCPU(), o.threads, o.repeat, time.Now().UTC().Format(time.RFC3339))
 	for _, part := range []func() error{m.warm, m.totals, m.sizes, m.sealing, m.reports, m.rawQuestions, m.firstLine} {
 		if err := part(); err != nil {
 			return err
