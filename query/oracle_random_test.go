@@ -218,6 +218,14 @@ func (o *oracle) number(v value) uint64 {
 	case 1:
 		n = max(n, 1) - 1
 	}
+	if v.format == column(v.columns[0]).format {
+		switch flow.Schema[v.columns[0]].Kind {
+		case flow.Uint8:
+			n = min(n, 1<<8-1)
+		case flow.Uint16:
+			n = min(n, 1<<16-1)
+		}
+	}
 	return n
 }
 
