@@ -103,6 +103,26 @@ func (e *Engine) Top(ctx context.Context, src Source, r Request) (*Table, error)
 
 // Tops is Top for several orders at once: the flows are read and grouped once.
 func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Order) ([]*Table, error) {
+	rows := make([][]Row, len(orders))
+	tables, err := e.EachTop(ctx, src, r, func(i int, t *Table, _ bool) error {
+		rows[i] = append(rows[i], t.Rows...)
+		return nil
+	}, orders...)
+	for i, t := range tables {
+		t.Rows = rows[i]
+	}
+	return tables, err
+}
+
+// rowsPerYield is how many groups are handed on at once.
+const rowsPerYield = 1024
+
+// EachTop is Tops for any number of groups. It hands the tables to yield, one
+// order after the other, each in pieces: Rows are the next ones, valid until it
+// returns, Other and Rest what is still to come, at the last piece what is left
+// out. An error of yield ends the query and is returned. The tables that
+// EachTop returns have no rows, and yield does not see their Stats.
+func (e *Engine) EachTop(ctx context.Context, src Source, r Request, yield func(i int, t *Table, last bool) error, orders ...Order) ([]*Table, error) {
 	keys := keyNames(len(r.By))
 	var extra []flow.Column // that are not there anyway
 	for _, c := range r.Columns {
@@ -130,8 +150,9 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	}
 	columns := slices.Concat(keys, extraNames(len(extra)), []string{"flows", "packets", "bytes", "out_packets", "out_bytes", `"first"`, `"last"`})
 	unused := nulls("", len(keys)+len(extra))[2:]
-	// The parts of the answer come one after the other, each in its order.
-	sorted := []string{"part DESC"}
+	// The parts of the answer come one after the other, the totals first, each
+	// in its order.
+	sorted := []string{"part"}
 	for i, order := range orders {
 		if order == "" {
 			order = ByBytes
@@ -159,9 +180,13 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 	for i := range tables {
 		tables[i] = &Table{By: r.By, columns: extra}
 	}
-	var inGroups, total Sums
-	var groupCount uint64
-	var begin, end time.Time
+	current := 0 // the table that rows come for
+	hand := func(last bool) error {
+		t := tables[current]
+		err := yield(current, t, last)
+		t.Rows = t.Rows[:0]
+		return err
+	}
 	values := make([]any, len(r.By)+len(extra))
 	stats, err := e.answer(ctx, s, src, r.Raw, func(result *sql.Rows) error {
 		var part int
@@ -176,30 +201,45 @@ func (e *Engine) Tops(ctx context.Context, src Source, r Request, orders ...Orde
 			return err
 		}
 		row.First, row.Last = milliTime(first), milliTime(last)
-		if part >= 0 {
-			row.Key, row.values = keyOf(r.By, values), slices.Clone(values)
-			tables[part].Rows = append(tables[part].Rows, row)
+		if part < 0 {
+			for _, t := range tables {
+				if part == -1 {
+					t.Other, t.Rest = row.Sums, groups.V
+				}
+				if part == -2 || t.Total.Flows == 0 { // -2 comes first, where groups overlap
+					t.Total, t.First, t.Last = row.Sums, row.First, row.Last
+				}
+			}
 			return nil
 		}
-		if part == -1 {
-			inGroups, groupCount = row.Sums, groups.V
+		for ; current < part; current++ {
+			if err := hand(true); err != nil {
+				return err
+			}
 		}
-		total, begin, end = row.Sums, row.First, row.Last
+		t := tables[part]
+		t.Rest--
+		if t.Total.Flows == 0 {
+			return nil // without a dimension, no flows still make one empty group
+		}
+		t.Other.subtract(row.Sums)
+		row.Key, row.values = keyOf(r.By, values), slices.Clone(values)
+		t.Rows = append(t.Rows, row)
+		if len(t.Rows) == rowsPerYield {
+			return hand(false)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	for ; current < len(tables); current++ {
+		if err := hand(true); err != nil {
+			return nil, err
+		}
+	}
 	for _, t := range tables {
-		t.Total, t.First, t.Last, t.Stats = total, begin, end, stats
-		t.Rest = groupCount - uint64(len(t.Rows))
-		if total.Flows == 0 {
-			t.Rows = nil // without a dimension, no flows still make one empty group
-		}
-		t.Other = inGroups
-		for i := range t.Rows {
-			t.Other.subtract(t.Rows[i].Sums)
-		}
+		t.Rows, t.Stats = nil, stats
 	}
 	return tables, nil
 }

@@ -44,30 +44,30 @@ func (p *printer) statistics(ctx context.Context, e *query.Engine, src query.Sou
 	r.Limit, r.First = p.limit(10), p.count
 	for _, s := range p.stats {
 		r.By, r.Columns = s.by, p.groupColumns(s.layout)
-		tables, err := e.Tops(ctx, src, r, s.orders...)
-		if err != nil {
-			return asked(err)
-		}
-		p.show()
-		for i, t := range tables {
-			if p.machine(t) {
-				continue
+		var write func(*query.Table, bool)
+		tables, err := e.EachTop(ctx, src, r, func(i int, t *query.Table, end bool) error {
+			p.show()
+			if write == nil {
+				if !p.quiet && p.format == "" {
+					if r.Limit > 0 {
+						fmt.Fprintf(p.out, "Top %d %s ordered by %s:\n", r.Limit, s.title, s.orders[i])
+					} else {
+						fmt.Fprintf(p.out, "%s ordered by %s:\n", s.title, s.orders[i])
+					}
+				}
+				write = p.groups(s.layout, p.statisticColumns, true)
 			}
-			if !p.quiet {
-				if r.Limit > 0 {
-					fmt.Fprintf(p.out, "Top %d %s ordered by %s:\n", r.Limit, s.title, s.orders[i])
-				} else {
-					fmt.Fprintf(p.out, "%s ordered by %s:\n", s.title, s.orders[i])
+			write(t, end)
+			if end {
+				write = nil
+				if !p.quiet && p.format == "" {
+					fmt.Fprintln(p.out)
 				}
 			}
-			if s.layout != nil {
-				p.groups(s.layout, t)
-			} else {
-				p.table(p.statisticColumns(t), t, true)
-			}
-			if !p.quiet {
-				fmt.Fprintln(p.out)
-			}
+			return nil
+		}, s.orders...)
+		if err != nil {
+			return asked(err)
 		}
 		last = tables[0]
 	}
@@ -76,20 +76,18 @@ func (p *printer) statistics(ctx context.Context, e *query.Engine, src query.Sou
 
 // aggregated prints the groups of -A.
 func (p *printer) aggregated(ctx context.Context, e *query.Engine, src query.Source, r query.Request) error {
-	r.By, r.Order, r.Limit, r.First = p.aggregate, p.order, p.limit(0), p.count
+	r.By, r.Limit, r.First = p.aggregate, p.limit(0), p.count
 	r.Columns = p.groupColumns(p.layout)
-	t, err := e.Top(ctx, src, r)
+	write := p.groups(p.layout, p.aggregateColumns, false)
+	tables, err := e.EachTop(ctx, src, r, func(_ int, t *query.Table, end bool) error {
+		p.show()
+		write(t, end)
+		return nil
+	}, p.order)
 	if err != nil {
 		return asked(err)
 	}
-	p.show()
-	switch {
-	case p.machine(t):
-	case p.layout != nil:
-		p.groups(p.layout, t)
-	default:
-		p.table(p.aggregateColumns(t), t, false)
-	}
+	t := tables[0]
 	return p.summary(t.Total, t.First, t.Last, t.Stats)
 }
 
@@ -110,22 +108,6 @@ func (p *printer) groupColumns(l *layout) []flow.Column {
 		return l.columns()
 	}
 	return nil
-}
-
-// groups prints groups as records.
-func (p *printer) groups(l *layout, t *query.Table) {
-	if len(t.Rows) == 0 && !l.csv {
-		fmt.Fprintln(p.out, "No matching flows")
-		return
-	}
-	w := newLines(p, l)
-	b := flow.NewBatch(1024)
-	for from := 0; from == 0 || from < len(t.Rows); from += 1024 {
-		to := min(from+1024, len(t.Rows))
-		b.Reset()
-		t.AppendTo(b, from, to)
-		w.print(b, t.Rows[from:to])
-	}
 }
 
 // protocolTotals prints what -I asks for.
@@ -171,53 +153,89 @@ func (p *printer) protocolTotals(ctx context.Context, e *query.Engine, src query
 	return nil
 }
 
-// machine prints a table in a format that has no layout, if one is wanted.
-func (p *printer) machine(t *query.Table) bool {
+// groups returns what prints the rows of a table, piece by piece: in a format
+// that has no layout, as records by a layout, or as a table of columns, with
+// the rest below it if that is wanted.
+func (p *printer) groups(l *layout, columns func(*query.Table) []column, rest bool) func(t *query.Table, last bool) {
 	switch p.format {
 	case "json":
 		list := newJSONArray(p.out)
-		for i := range t.Rows {
-			list.next()
-			p.out.Write(p.appendRowJSON(nil, t, &t.Rows[i]))
+		return func(t *query.Table, last bool) {
+			for i := range t.Rows {
+				list.next()
+				p.out.Write(p.appendRowJSON(nil, t, &t.Rows[i]))
+			}
+			if last {
+				list.end()
+			}
 		}
-		list.end()
 	case "ndjson":
-		for i := range t.Rows {
-			p.out.Write(append(p.appendRowJSON(nil, t, &t.Rows[i]), '\n'))
+		return func(t *query.Table, _ bool) {
+			for i := range t.Rows {
+				p.out.Write(append(p.appendRowJSON(nil, t, &t.Rows[i]), '\n'))
+			}
 		}
 	case "csv":
-		if !p.quiet {
-			for _, d := range t.By {
-				p.out.WriteString(csvField(d.Name) + ",")
+		headed := p.quiet
+		return func(t *query.Table, _ bool) {
+			if !headed {
+				headed = true
+				p.csvHeading(t)
 			}
-			p.out.WriteString("flows,packets,bytes,")
-			if p.fold != query.NoFold {
-				p.out.WriteString("in_packets,in_bytes,out_packets,out_bytes,")
+			for i := range t.Rows {
+				p.csvRow(&t.Rows[i])
 			}
-			p.out.WriteString("start,end\n")
-		}
-		for _, row := range t.Rows {
-			for _, v := range row.Key {
-				p.out.WriteString(csvField(v.Text) + ",")
-			}
-			fmt.Fprintf(p.out, "%d,%d,%d,", row.Flows, row.Packets, row.Bytes)
-			if p.fold != query.NoFold {
-				fmt.Fprintf(p.out, "%d,%d,%d,%d,", row.Packets-row.Out.Packets, row.Bytes-row.Out.Bytes, row.Out.Packets, row.Out.Bytes)
-			}
-			fmt.Fprintf(p.out, "%s,%s\n", utcTime(row.First), utcTime(row.Last))
 		}
 	case "raw":
 		b := flow.NewBatch(1)
-		for i := range t.Rows {
-			b.Reset()
-			t.AppendTo(b, i, i+1)
-			p.rawRecord(b, 0, &t.Rows[i])
+		return func(t *query.Table, _ bool) {
+			for i := range t.Rows {
+				b.Reset()
+				t.AppendTo(b, i, i+1)
+				p.rawRecord(b, 0, &t.Rows[i])
+			}
 		}
 	case "null":
-	default:
-		return false
+		return func(*query.Table, bool) {}
 	}
-	return true
+	if l == nil {
+		return p.table(columns, rest)
+	}
+	w, b := newLines(p, l), flow.NewBatch(1)
+	return func(t *query.Table, _ bool) {
+		switch {
+		case len(t.Rows) == 0 && w.started:
+			return
+		case len(t.Rows) == 0 && !l.csv:
+			fmt.Fprintln(p.out, "No matching flows")
+			return
+		}
+		b.Reset()
+		t.AppendTo(b, 0, len(t.Rows))
+		w.print(b, t.Rows)
+	}
+}
+
+func (p *printer) csvHeading(t *query.Table) {
+	for _, d := range t.By {
+		p.out.WriteString(csvField(d.Name) + ",")
+	}
+	p.out.WriteString("flows,packets,bytes,")
+	if p.fold != query.NoFold {
+		p.out.WriteString("in_packets,in_bytes,out_packets,out_bytes,")
+	}
+	p.out.WriteString("start,end\n")
+}
+
+func (p *printer) csvRow(row *query.Row) {
+	for _, v := range row.Key {
+		p.out.WriteString(csvField(v.Text) + ",")
+	}
+	fmt.Fprintf(p.out, "%d,%d,%d,", row.Flows, row.Packets, row.Bytes)
+	if p.fold != query.NoFold {
+		fmt.Fprintf(p.out, "%d,%d,%d,%d,", row.Packets-row.Out.Packets, row.Bytes-row.Out.Bytes, row.Out.Packets, row.Out.Bytes)
+	}
+	fmt.Fprintf(p.out, "%s,%s\n", utcTime(row.First), utcTime(row.Last))
 }
 
 // rawRecord prints all that is known of a record, a value a line.
@@ -428,47 +446,55 @@ func title(d query.Dimension) string {
 	return d.Name
 }
 
-// table prints the groups with columns as wide as they need to be.
-func (p *printer) table(columns []column, t *query.Table, rest bool) {
-	if len(t.Rows) == 0 {
-		fmt.Fprintln(p.out, "No matching flows")
-		return
-	}
-	lines := make([][]string, 0, len(t.Rows)+2)
-	if !p.quiet {
-		heading := make([]string, len(columns))
-		for i, c := range columns {
-			heading[i] = c.title
+// table prints groups in columns, as wide as the first piece of them needs.
+func (p *printer) table(columnsOf func(*query.Table) []column, rest bool) func(t *query.Table, last bool) {
+	var columns []column
+	var widths []int
+	return func(t *query.Table, last bool) {
+		if columns == nil && len(t.Rows) == 0 {
+			fmt.Fprintln(p.out, "No matching flows")
+			return
 		}
-		lines = append(lines, heading)
-	}
-	rows := t.Rows
-	for i := range rows {
-		line := make([]string, len(columns))
-		for n, c := range columns {
-			line[n] = c.cell(&rows[i])
+		lines := make([][]string, 0, len(t.Rows)+2)
+		add := func(cell func(n int, c column) string) {
+			line := make([]string, len(columns))
+			for n, c := range columns {
+				line[n] = cell(n, c)
+			}
+			lines = append(lines, line)
 		}
-		lines = append(lines, line)
-	}
-	if rest && t.Rest > 0 && !p.quiet {
-		other := &query.Row{Sums: t.Other, First: t.First, Last: t.Last}
-		line := make([]string, len(columns))
-		for n, c := range columns {
-			if strings.HasSuffix(c.title, "(%)") {
-				line[n] = c.cell(other)
+		if columns == nil {
+			columns = columnsOf(t)
+			if !p.quiet {
+				add(func(_ int, c column) string { return c.title })
 			}
 		}
-		line[0] = fmt.Sprintf("%d others", t.Rest)
-		lines = append(lines, line)
-	}
-	widths := make([]int, len(columns))
-	for _, line := range lines {
-		for n, cell := range line {
-			widths[n] = max(widths[n], utf8.RuneCountInString(cell))
+		for i := range t.Rows {
+			add(func(_ int, c column) string { return c.cell(&t.Rows[i]) })
 		}
-	}
-	for _, line := range lines {
-		writeLine(p.out, columns, widths, line)
+		if last && rest && t.Rest > 0 && !p.quiet {
+			other := &query.Row{Sums: t.Other, First: t.First, Last: t.Last}
+			add(func(n int, c column) string {
+				switch {
+				case n == 0:
+					return fmt.Sprintf("%d others", t.Rest)
+				case strings.HasSuffix(c.title, "(%)"):
+					return c.cell(other)
+				}
+				return ""
+			})
+		}
+		if widths == nil {
+			widths = make([]int, len(columns))
+			for _, line := range lines {
+				for n, cell := range line {
+					widths[n] = max(widths[n], utf8.RuneCountInString(cell))
+				}
+			}
+		}
+		for _, line := range lines {
+			writeLine(p.out, columns, widths, line)
+		}
 	}
 }
 
