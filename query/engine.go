@@ -57,9 +57,6 @@ func Open(c Config) (*Engine, error) {
 		// Order costs memory, which large groups then lack; who wants one says so.
 		"preserve_insertion_order": {"false"},
 	}
-	if c.SpillLimit > 0 {
-		options.Set("max_temp_directory_size", strconv.FormatInt(c.SpillLimit, 10)+"B")
-	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), func(conn driver.ExecerContext) error {
 		_, err := conn.ExecContext(context.Background(), "SET TimeZone = 'UTC'; "+progressSettings, nil)
 		return err
@@ -68,10 +65,19 @@ func Open(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("open the query engine: %w", err)
 	}
 	e := &Engine{sql.OpenDB(connector)}
-	if _, err := e.db.Exec(definitions()); err != nil {
+	if _, err := e.db.Exec(definitions() + c.spillLimit()); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the query engine: %w", err), e.Close())
 	}
 	return e, nil
+}
+
+// spillLimit is the SQL that bounds the temporary directory. As an option of
+// the connection, DuckDB would show the limit and not keep it.
+func (c *Config) spillLimit() string {
+	if c.SpillLimit <= 0 {
+		return ""
+	}
+	return ";\nSET max_temp_directory_size = '" + strconv.FormatInt(c.SpillLimit, 10) + "B'"
 }
 
 // Close ends the engine; running queries fail.

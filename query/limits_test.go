@@ -59,6 +59,19 @@ func peakMemory(t *testing.T) int64 {
 	return kilobytes << 10
 }
 
+func TestWhatGoesToTheDiskIsBounded(t *testing.T) {
+	e, err := Open(Config{TempDir: t.TempDir(), Threads: 1, MemoryLimit: 64 << 20, SpillLimit: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	err = e.run(t.Context(), statement{body: "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(range)) AS n FROM range(6_000_000))"}, Files(nil), true, func(*sql.Rows) error { return nil })
+	var engine *duckdb.Error
+	if !errors.As(err, &engine) || engine.Type != duckdb.ErrorTypeOutOfMemory {
+		t.Error(err)
+	}
+}
+
 func TestASelectThatSpills(t *testing.T) {
 	a, err := selectFrom(t, Files(nil), "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(range)) AS n FROM range(6_000_000))", 1)
 	if err != nil || a.Rows[0][0] != int64(6_000_000) {

@@ -146,9 +146,6 @@ func (s *selectDB) open(ctx context.Context, c Config, src Source, tables map[st
 		"allow_community_extensions":   {"false"},
 		"allow_unsigned_extensions":    {"false"},
 	}
-	if c.SpillLimit > 0 {
-		options.Set("max_temp_directory_size", strconv.FormatInt(c.SpillLimit, 10)+"B")
-	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), func(driver.ExecerContext) error { return nil })
 	if err != nil {
 		return err
@@ -157,7 +154,7 @@ func (s *selectDB) open(ctx context.Context, c Config, src Source, tables map[st
 	if s.conn, err = s.db.Conn(ctx); err != nil {
 		return err
 	}
-	statements := definitions() + ";\n" + progressSettings + `; SET TimeZone = 'UTC';
+	statements := definitions() + c.spillLimit() + ";\n" + progressSettings + `; SET TimeZone = 'UTC';
 CREATE MACRO ip(a) AS printf('00000000-0000-0000-0000-ffff%02x%02x%02x%02x', split_part(a, '.', 1)::UTINYINT, split_part(a, '.', 2)::UTINYINT, split_part(a, '.', 3)::UTINYINT, split_part(a, '.', 4)::UTINYINT)::UUID;
 CREATE VIEW flows AS SELECT * FROM no_flows`
 	paths := src.Paths()

@@ -235,7 +235,7 @@ func (s *Server) failed(kind string, begin time.Time, err error) error {
 	case errors.Is(err, context.Canceled):
 		outcome, problem = "canceled", huma.Error503ServiceUnavailable("the question was ended: the server stops, or the asker went away")
 	case errors.As(err, &engine) && engine.Type == duckdb.ErrorTypeOutOfMemory:
-		outcome, problem = "memory", huma.NewError(http.StatusInsufficientStorage, "the question needs more than its memory and its room on disk: ask for a shorter time or fewer dimensions, or raise query.memory. "+engine.Msg)
+		outcome, problem = "memory", huma.NewError(http.StatusInsufficientStorage, "the question needs more than its memory and its room on disk: ask for a shorter time or fewer dimensions, or raise query.memory or query.spill. "+engine.Msg)
 	default:
 		s.Log.Error("question failed", "kind", kind, "error", err)
 	}
