@@ -168,3 +168,29 @@ func FuzzLayout(f *testing.F) {
 		newLines(p, l).print(flow.NewBatch(1), nil)
 	})
 }
+
+// FuzzFlowsOptions: any words are options, a filter, or refused with a sentence.
+func FuzzFlowsOptions(f *testing.F) {
+	for _, line := range []string{
+		"-s srcip:p/bytes:a/24 -n 5", "-s record/bytes -A srcip4/24,srcip6/64 -b", "-qN -O tstart -c3 proto tcp", "-A app,srcip -o fmt:%app%sa -P flows>3",
+		"-t -1h/-2h", "-t 2026/11/22.10-", "-B -o csv:%ts,%obyt", "-I -X any", "-w x",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words := strings.Fields(line)
+		for _, w := range words {
+			if strings.HasPrefix(w, "-f") || strings.HasPrefix(w, "-data") || strings.HasPrefix(w, "--data") || len(w) > 2 && strings.Contains(w, "f") && w[0] == '-' {
+				return // files are no matter of this
+			}
+		}
+		o, err := parseFlowsOptions(append([]string{"--data", t.TempDir()}, words...))
+		if err != nil && err.Error() == "" {
+			t.Errorf("%q is refused without a word", line)
+		}
+		if err == nil && o.layout == nil && o.format == "" && len(o.stats) == 0 && o.aggregate == nil && !o.totals {
+			t.Errorf("%q prints nothing", line)
+		}
+		parseWindow(o.window, time.Now(), time.UTC)
+	})
+}
