@@ -50,7 +50,10 @@ func (s *Store) retainTable(table string, segments []Segment, limits Limits, now
 		total += segment.Bytes
 	}
 	deleted, rows := 0, int64(0)
-	for _, segment := range segments {
+	for i, segment := range segments {
+		if table != flowsDir && i == len(segments)-1 {
+			limits.MaxBytes = 0 // the newest part stays: it tells from when on there are some
+		}
 		old := limits.MaxAge > 0 && segment.SealedLast.Before(now.Add(-limits.MaxAge))
 		big := limits.MaxBytes > 0 && total > limits.MaxBytes
 		if !old && !big {

@@ -97,10 +97,13 @@ func (s *Store) covers() cover {
 
 // planUnit returns the oldest run of segments to roll up, and the tables that
 // want it; none while it is worth waiting for more.
-func planUnit(segments []Segment, c cover, now time.Time, avoid func(Segment) bool) (run []Segment, tables []int) {
+//
+// retired tells of a table when what was sealed before is no longer kept: it is
+// not to be made again.
+func planUnit(segments []Segment, c cover, now time.Time, retired []time.Time, avoid func(Segment) bool) (run []Segment, tables []int) {
 	rows := int64(0)
 	for _, s := range segments {
-		lacks := c.lacks(s)
+		lacks := slices.DeleteFunc(c.lacks(s), func(t int) bool { return s.SealedLast.Before(retired[t]) })
 		if len(run) > 0 && (!slices.Equal(lacks, tables) || avoid(s) || rows+s.Rows > unitRows) {
 			return run, tables
 		}
@@ -121,6 +124,23 @@ func planUnit(segments []Segment, c cover, now time.Time, avoid func(Segment) bo
 		run = run[:len(run)-1]
 	}
 	return run, tables
+}
+
+// retired returns for every table the moment before which its limits have
+// taken what was sealed.
+func (s *Store) retired(c cover, now time.Time) []time.Time {
+	moments := make([]time.Time, len(c))
+	for t, table := range rollupTables {
+		_, level, _ := rollup.Find(table)
+		limits := s.cfg.Rollups[level]
+		if limits.MaxAge > 0 {
+			moments[t] = now.Add(-limits.MaxAge)
+		}
+		if limits.MaxBytes > 0 && len(c[t]) > 0 && c[t][0].SealedFirst.After(moments[t]) {
+			moments[t] = c[t][0].SealedFirst
+		}
+	}
+	return moments
 }
 
 // rollUp makes the parts of a run of segments that tables lack.
@@ -344,7 +364,7 @@ func replaceIn(list, old []Segment, new ...Segment) []Segment {
 func (s *Store) maintainRollups(ctx context.Context, now time.Time) (worked bool, err error) {
 	avoid := func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) }
 	segments, covers := s.manifest(), s.covers()
-	if run, tables := planUnit(segments, covers, now, avoid); len(run) > 0 {
+	if run, tables := planUnit(segments, covers, now, s.retired(covers, now), avoid); len(run) > 0 {
 		if err := s.rollUp(ctx, run, tables); err != nil {
 			if ctx.Err() == nil {
 				s.leave(run)

@@ -163,7 +163,7 @@ func TestPlanUnit(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			run, _ := planUnit(c.segments, c.cover, now(c.now), none)
+			run, _ := planUnit(c.segments, c.cover, now(c.now), make([]time.Time, len(c.cover)), none)
 			if len(run) != len(c.want) {
 				t.Fatalf("got %v, want %v", run, c.want)
 			}
@@ -171,6 +171,31 @@ func TestPlanUnit(t *testing.T) {
 				if run[i].Path != c.segments[n].Path {
 					t.Errorf("got %v, want %v", run, c.want)
 				}
+			}
+		})
+	}
+}
+
+// What retention took of a table is not made again from flows that are kept longer.
+func TestRetiredRollupsStayAway(t *testing.T) {
+	for name, limits := range map[string]Limits{"age": {MaxAge: 90 * time.Minute}, "bytes": {MaxBytes: 1}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fillDay(t, dir, 3, 50)
+			s, _ := open(t, Config{Dir: dir, Rollups: map[rollup.Level]Limits{rollup.Minute: limits}})
+			now := time.UnixMilli(noon).Add(3*time.Hour + 10*time.Minute)
+			for range 3 {
+				settle(t, s, now)
+				if err := s.retain(now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := len(s.parts["traffic_minute"])
+			if worked, err := s.maintainRollups(context.Background(), now); worked || err != nil {
+				t.Errorf("what was deleted is made again: %v", err)
+			}
+			if hours := s.parts["traffic_hour"]; before > 1 || len(hours) == 0 || hours[0].SealedFirst.UnixMilli() != noon {
+				t.Errorf("%d parts by minute, %d by hour", before, len(hours))
 			}
 		})
 	}
