@@ -160,10 +160,10 @@ func (s statement) text() string {
 }
 
 // over completes the statement with the definition of flows.
-func (s statement) over(paths []string, raw bool) string {
+func (s statement) over(src Source, raw bool) string {
 	flows := "SELECT * FROM no_flows"
-	if len(paths) > 0 {
-		flows += "\nUNION ALL BY NAME SELECT * FROM read_parquet(" + pathList(paths) + ", union_by_name = true, hive_partitioning = false, file_row_number = true, filename = 'segment path')"
+	if len(src.Paths()) > 0 {
+		flows += "\nUNION ALL BY NAME " + readParquet(src)
 	}
 	if !raw {
 		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
@@ -190,7 +190,7 @@ func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, sca
 	}
 	defer conn.Close()
 	defer progressOf(ctx).watch(conn)()
-	rows, err := conn.QueryContext(ctx, s.over(paths, raw))
+	rows, err := conn.QueryContext(ctx, s.over(src, raw))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {

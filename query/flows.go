@@ -50,7 +50,15 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	if r.Limit > 0 {
 		f.left = r.Limit
 	}
-	if r.Order != "" {
+	src, err := narrow(ctx, src, r.From, r.To, r.Filter)
+	if err != nil {
+		return Stats{}, err
+	}
+	few, isFew := src.(narrowed)
+	if isFew && r.Order == "" {
+		s.body += storageOrder(few.Paths())
+	}
+	if isFew || r.Order != "" {
 		s.body += limit(r.Limit)
 		stats, err := e.answer(ctx, s, src, r.Raw, f.scan)
 		if err == nil {

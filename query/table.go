@@ -163,7 +163,11 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		return nil, err
 	}
 	defer src.Close()
-	a.stats, err = e.answer(ctx, q.statement(src), src, q.raw, func(rows *sql.Rows) error {
+	reading, err := narrow(ctx, src, time.UnixMilli(q.from), time.UnixMilli(q.to), q.filters...)
+	if err != nil {
+		return nil, err
+	}
+	a.stats, err = e.answer(ctx, q.statement(src), reading, q.raw, func(rows *sql.Rows) error {
 		var part, rank int64
 		var bucket sql.NullInt64
 		var c cell
