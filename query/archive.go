@@ -30,40 +30,39 @@ func (d Dir) Pin(from, to time.Time, tables ...string) (Pinned, error) {
 	return store.PinTables(string(d), from, to, tables...)
 }
 
-// Reach tells when flows and rollups begin, as store.Reach does.
-func (d Dir) Reach() (flows time.Time, levels map[rollup.Level]time.Time, err error) {
-	return store.Reach(string(d))
+// Reach tells what is kept.
+func (d Dir) Reach() (store.Kept, error) { return store.Reach(string(d)) }
+
+// kept is what retention left in an archive; everything, where it does not know.
+func kept(a Archive) (k store.Kept, err error) {
+	if limited, is := a.(interface{ Reach() (store.Kept, error) }); is {
+		return limited.Reach()
+	}
+	return k, nil
 }
 
 // finest is the finest level at which an archive tells of a time: where flows
 // and short buckets are no longer kept, longer ones may be.
-func finest(a Archive, from time.Time) (rollup.Level, error) {
-	limited, is := a.(interface {
-		Reach() (time.Time, map[rollup.Level]time.Time, error)
-	})
-	if !is {
-		return rollup.Minute, nil
+func finest(k store.Kept, from time.Time) rollup.Level {
+	if k.Flows.IsZero() && !k.NoFlows {
+		return rollup.Minute
 	}
-	flows, levels, err := limited.Reach()
-	if err != nil {
-		return rollup.Minute, err
-	}
-	// The first bucket of a level begins somewhat before what is in it.
-	begin := flows
+	begin := k.Flows
 	for i, level := range rollup.Levels {
-		if first := levels[level]; begin.IsZero() || !first.IsZero() && first.Before(begin) {
+		if first := k.Levels[level]; begin.IsZero() || !first.IsZero() && first.Before(begin) {
 			begin = first
 		}
 		longer := false
 		for _, l := range rollup.Levels[i+1:] {
-			first := levels[l]
+			// The first bucket of a level begins somewhat before what is in it.
+			first := k.Levels[l]
 			longer = longer || !first.IsZero() && (begin.IsZero() || first.Add(l.Step()).Before(begin))
 		}
 		if !longer || !begin.IsZero() && !from.Before(begin) {
-			return level, nil
+			return level
 		}
 	}
-	return rollup.Day, nil
+	return rollup.Day
 }
 
 // Files are an Archive too, of no rollups.

@@ -77,6 +77,9 @@ func ParseScope(name string) (Scope, error) {
 type Answer struct {
 	Report // as it was asked, with From and To as used and the Metric and Scope that held
 
+	// Note says why the range is shorter than what was asked; "" where it is not.
+	Note string
+
 	Times []time.Time // beginnings of the buckets of a series; the last one may end early, at To
 
 	// Rows are the groups with most of the metric. Those of Earlier and Mirror
@@ -100,6 +103,7 @@ type Answer struct {
 	// that cannot be told).
 	Exact   bool
 	Missing float64
+	Damaged int // files that could not be read
 
 	Earlier *Answer // the range before, where Compare asks for it
 	Mirror  *Answer // the other direction, where Mirror asks for it
@@ -188,9 +192,13 @@ func (e *Engine) prepare(ctx context.Context, archive Archive, r *Report) error 
 // coarsen makes the range and the buckets of a report such as the archive still
 // tells of: whole hours or days, where minutes are no longer kept.
 func (r *Report) coarsen(archive Archive) error {
-	level, err := finest(archive, r.From.Add(-r.Compare))
-	if err != nil || level == rollup.Minute {
+	k, err := kept(archive)
+	if err != nil {
 		return err
+	}
+	level := finest(k, r.From.Add(-r.Compare))
+	if level == rollup.Minute {
+		return nil
 	}
 	unit := level.Step()
 	if r.Compare%unit != 0 {
@@ -202,6 +210,40 @@ func (r *Report) coarsen(archive Archive) error {
 	r.From, r.To = r.From.Truncate(unit), r.To.Add(unit-1).Truncate(unit)
 	return nil
 }
+
+// onlyFlows shortens the range of a question that only flows can answer to the
+// time of which they are all kept, and returns a note that says so.
+func (r *Report) onlyFlows(archive Archive) (note string, err error) {
+	k, err := kept(archive)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case k.NoFlows || !k.Flows.Before(r.To):
+		since := "none are left"
+		if !k.NoFlows {
+			since = "those before " + k.Flows.UTC().Format(time.RFC3339) + " are deleted"
+		}
+		return "", &NotKeptError{"only flows can tell that, and " + since + ": ask for a later time, or for what rollups tell (docs/rollups.md)"}
+	case !k.Flows.After(r.From):
+		return "", nil
+	}
+	unit := r.Step
+	if unit == 0 {
+		unit = max(r.bucket(), time.Minute)
+	}
+	missing := k.Flows.Sub(r.From)
+	r.From = r.From.Add((missing + unit - 1) / unit * unit)
+	if !r.From.Before(r.To) {
+		return "", &NotKeptError{"only flows can tell that, and those before " + k.Flows.UTC().Format(time.RFC3339) + " are deleted: ask for a later time, or in shorter steps"}
+	}
+	return "Only flows can tell that, and they are kept from " + k.Flows.UTC().Format(time.RFC3339) + " on: nothing before that is counted.", nil
+}
+
+// NotKeptError says that what a report asks for is no longer kept.
+type NotKeptError struct{ problem string }
+
+func (e *NotKeptError) Error() string { return e.problem }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -255,11 +297,18 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
 		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows,
 	}
+	var note string
+	if p := q.plan(); q.fromFlows || p.faces == nil {
+		if note, err = r.onlyFlows(archive); err != nil {
+			return nil, err
+		}
+		q.from = r.From.UnixMilli()
+	}
 	c, err := e.askCells(ctx, archive, q)
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Report: r, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{}, Stats: stats}
+	a := &Answer{Report: r, Note: note, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{} && c.damaged == 0, Damaged: c.damaged, Stats: stats}
 	if r.Metric != PacketSize {
 		a.Missing = a.row(&cellRow{cell: c.missing}).Value
 	}
@@ -321,6 +370,9 @@ func (e *Engine) compare(ctx context.Context, archive Archive, a *Answer, ranked
 	var err error
 	if a.Earlier, err = e.report(ctx, archive, before, a.groups(ranked)); err != nil {
 		return err
+	}
+	if a.Earlier.From != before.From {
+		return &NotKeptError{"the earlier range is no longer kept as far as this question needs it: " + a.Earlier.Note}
 	}
 	a.Stats.include(a.Earlier.Stats)
 	a.Earlier.complete(a)

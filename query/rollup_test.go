@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -31,10 +32,10 @@ func rolledUp(t testing.TB, flows int) (dir string) {
 		}
 		b := randomFlows(uint64(i), flows/segments)
 		for j := range b.Len() {
-			start := rolledFrom.UnixMilli() + int64(i)*3*3_600_000 + r.Int64N(3*3_600_000)
+			end := rolledFrom.UnixMilli() + int64(i)*3*3_600_000 + r.Int64N(3*3_600_000) // before it is sealed
 			length := []int64{0, 10, 40_000, r.Int64N(600_000), r.Int64N(5 * 3_600_000), 14 * 3_600_000}[min(r.IntN(12), r.IntN(6))]
-			b.SetUint(flow.Start, j, uint64(start))
-			b.SetUint(flow.End, j, uint64(start+length))
+			b.SetUint(flow.Start, j, uint64(end-length))
+			b.SetUint(flow.End, j, uint64(end))
 			b.SetUint(flow.SamplingRate, j, []uint64{1, 1, 1, 1000}[r.IntN(4)])
 		}
 		if _, err := store.WriteSegment(dir, b, sealed); err != nil {
@@ -346,4 +347,63 @@ func TestOldTimesAreToldByWhatIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("traffic_day")
+}
+
+// Where some flows are gone, a question that only they can answer is of the
+// time of which they are left, and says so; a damaged part is made up for.
+func TestFlowsThatAreGoneAreToldOf(t *testing.T) {
+	dir := rolledUp(t, 4800)
+	e := newEngine(t)
+	segments, err := store.Segments(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(r Report) (*Answer, error) {
+		r.From, r.To, r.By = rolledFrom, rolledFrom.Add(72*time.Hour), mustDimensions(t, "protocol")
+		return e.Report(context.Background(), Dir(dir), r)
+	}
+	before, err := ask(Report{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The oldest part of a day that is damaged: its flows answer in its place.
+	parts, _ := filepath.Glob(filepath.Join(dir, "rollups/traffic_day/*/*.parquet"))
+	whole, _ := os.ReadFile(parts[0])
+	if err := os.WriteFile(parts[0], whole[:len(whole)/2], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a, err := ask(Report{})
+	if err != nil || a.Total.Sums != before.Total.Sums || a.Exact || a.Damaged != 1 {
+		t.Errorf("with a damaged part: %+v, exact %v, %v; %+v without", a.Total.Sums, a.Exact, err, before.Total.Sums)
+	}
+	os.WriteFile(parts[0], whole, 0o644)
+
+	for _, s := range segments[:1] { // a day
+		if err := os.Remove(s.Path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, err = ask(Report{}); err != nil || a.Total.Sums != before.Total.Sums || a.Note != "" || !a.Exact {
+		t.Errorf("rollups tell %+v %q, %v", a.Total.Sums, a.Note, err)
+	}
+	a, err = ask(Report{FromFlows: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Note == "" || !a.From.After(rolledFrom.Add(12*time.Hour)) || !a.From.Before(rolledFrom.Add(48*time.Hour)) {
+		t.Errorf("flows tell from %v on: %q", a.From, a.Note)
+	}
+	rolled, err := e.Report(context.Background(), Dir(dir), Report{From: a.From, To: a.To, By: a.By})
+	if err != nil || rolled.Total.Sums != a.Total.Sums {
+		t.Errorf("of that time flows tell %+v, rollups %+v, %v", a.Total.Sums, rolled.Total.Sums, err)
+	}
+	if _, err := ask(Report{FromFlows: true, Compare: 24 * time.Hour}); !errors.As(err, new(*NotKeptError)) {
+		t.Errorf("a comparison with what is gone: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "flows")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask(Report{FromFlows: true}); !errors.As(err, new(*NotKeptError)) {
+		t.Errorf("without any flow: %v", err)
+	}
 }

@@ -112,6 +112,7 @@ type cellAnswer struct {
 	rest         uint64 // groups in other
 	hidden       int64  // of those, cells that rollups do not keep apart
 	missing      cell   // what a group may have in them, at most
+	damaged      int    // files that could not be read
 	stats        Stats
 }
 
@@ -206,6 +207,9 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		return nil, err
 	}
 	a.stats.Tables = q.rollups.answered(src)
+	if d, ok := src.(interface{ Damaged() int }); ok {
+		a.damaged = d.Damaged()
+	}
 	for _, table := range q.rollups.tables() {
 		a.stats.Files += len(src.Table(table))
 	}

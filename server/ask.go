@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/query"
-	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -66,8 +65,8 @@ func (a *archive) Pin(from, to time.Time, tables ...string) (query.Pinned, error
 	return s, nil
 }
 
-// Reach tells when flows and rollups begin, as store.Reach does.
-func (a *archive) Reach() (time.Time, map[rollup.Level]time.Time, error) { return store.Reach(a.dir) }
+// Reach tells what is kept.
+func (a *archive) Reach() (store.Kept, error) { return store.Reach(a.dir) }
 
 // meta is what a question cost.
 func (a *archive) meta(stats query.Stats) Meta {

@@ -44,6 +44,7 @@ type Report struct {
 	Groups  uint64      `json:"other_groups" doc:"How many rows that would be"`
 	Total   ReportRow   `json:"total" doc:"Every flow once; less than the sum of the rows where a dimension credits both sides of a flow"`
 	Left    []ReportRow `json:"left,omitempty" doc:"Rows that were among the first in the earlier range and are not now"`
+	Note    string      `json:"note,omitempty" doc:"Why the range is shorter than what was asked"`
 	Exact   bool        `json:"exact" doc:"Whether the rows are what the flows add up to"`
 	Missing float64     `json:"missing,omitempty" doc:"Where not, how much a row may lack at most"`
 	Earlier *Report     `json:"earlier,omitempty" doc:"The earlier range: the same rows in the same order"`
@@ -188,7 +189,7 @@ func NewReport(a *query.Answer) *Report {
 	r := &Report{
 		By: names(a.By), Metric: string(a.Metric), Unit: a.Metric.Unit(), From: a.From.UTC(), To: a.To.UTC(), Step: int(a.Step / time.Second),
 		Times: a.Times, Rows: newRows(a, a.Rows), Groups: a.Rest, Total: newRow(a, &a.Total, "Total"), Left: newRows(a, a.Left),
-		Exact: a.Exact, Missing: a.Missing, Earlier: NewReport(a.Earlier), Mirror: NewReport(a.Mirror),
+		Note: a.Note, Exact: a.Exact, Missing: a.Missing, Earlier: NewReport(a.Earlier), Mirror: NewReport(a.Mirror),
 	}
 	if a.Other != nil {
 		other := newRow(a, a.Other, "Other")

@@ -40,9 +40,20 @@ func PinTables(dir string, from, to time.Time, tables ...string) (*Snapshot, err
 			return nil, err
 		}
 		segments = slices.DeleteFunc(segments, func(s Segment) bool { return !overlaps(s, from, to) })
+		torn := 0
+		for i := range parts {
+			parts[i] = slices.DeleteFunc(parts[i], func(p Segment) bool {
+				if !overlaps(p, from, to) || whole(p.Path) {
+					return false
+				}
+				torn++
+				return true // its flows answer, as far as they are kept
+			})
+		}
 		flows := parts.settle(segments)
 		s, err := pin(flows, from, to, opened)
 		if err == nil {
+			s.damaged += torn
 			err = s.pinParts(tables, parts, long, from, to, opened)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -57,6 +68,18 @@ func PinTables(dir string, from, to time.Time, tables ...string) (*Snapshot, err
 		return s, nil
 	}
 	return nil, fmt.Errorf("store: open rollups in %s: %w", dir, errVanished)
+}
+
+// whole tells whether a file was written to its end; one that is gone is not
+// torn, and is noticed when it is opened.
+func whole(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	_, ok := wholeParquet(f)
+	return ok
 }
 
 func overlaps(s Segment, from, to time.Time) bool {
@@ -169,28 +192,67 @@ func Span(dir string) (first, last time.Time, ok bool, err error) {
 	return first, last, ok, nil
 }
 
-// Reach returns when the flows in dir begin, and when the rollups of each level
-// do: what is kept longest begins first. A zero time is of what is not there.
-func Reach(dir string) (flows time.Time, levels map[rollup.Level]time.Time, err error) {
-	earliest := func(segments []Segment) (first time.Time) {
-		for _, s := range segments {
-			if first.IsZero() || s.Start.Before(first) {
-				first = s.Start
-			}
-		}
-		return first
-	}
+// Kept tells what retention left.
+type Kept struct {
+	// Flows is from when on all flows are there. It is zero where none were
+	// deleted that rollups still tell of.
+	Flows   time.Time
+	NoFlows bool // none are there at all, but rollups
+
+	Levels map[rollup.Level]time.Time // when the rollups of each level begin; zero where there are none
+}
+
+// Reach returns what is kept in dir.
+func Reach(dir string) (Kept, error) {
+	k := Kept{Levels: map[rollup.Level]time.Time{}}
 	segments, _, err := list(dir)
 	if err != nil {
-		return flows, nil, err
+		return k, err
 	}
-	levels = map[rollup.Level]time.Time{}
 	for _, level := range rollup.Levels {
 		parts, err := partsOf(dir, rollup.Cubes[0].Table(level))
 		if err != nil {
-			return flows, nil, err
+			return k, err
 		}
-		levels[level] = earliest(parts)
+		for _, p := range parts {
+			if first := k.Levels[level]; first.IsZero() || p.Start.Before(first) {
+				k.Levels[level] = p.Start
+			}
+		}
+		if len(segments) == 0 {
+			k.NoFlows = k.NoFlows || len(parts) > 0
+		} else if k.Flows.IsZero() { // shorter buckets tell more exactly
+			k.Flows = completeFrom(segments[0].SealedFirst, parts)
+		}
 	}
-	return earliest(segments), levels, nil
+	if !k.Flows.IsZero() {
+		long, err := partsOf(dir, longTable)
+		if err != nil {
+			return k, err
+		}
+		if from := completeFrom(segments[0].SealedFirst, long); from.After(k.Flows) {
+			k.Flows = from
+		}
+	}
+	return k, nil
+}
+
+// completeFrom is from when on no flow is missing that parts have, when the
+// oldest flows that are left were sealed at a moment; zero where none is.
+func completeFrom(sealed time.Time, parts []Segment) (from time.Time) {
+	for _, p := range parts {
+		if !p.SealedFirst.Before(sealed) {
+			continue
+		}
+		end := p.End.Add(time.Millisecond)
+		// Some flows of the part are left: those of a running server are sealed
+		// as they come, and what was imported later tells nothing.
+		if !p.SealedLast.Before(sealed) && sealed.After(p.Start) && sealed.Before(p.End) {
+			end = sealed
+		}
+		if end.After(from) {
+			from = end
+		}
+	}
+	return from
 }

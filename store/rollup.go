@@ -104,7 +104,8 @@ func planUnit(segments []Segment, c cover, now time.Time, retired []time.Time, a
 	rows := int64(0)
 	for _, s := range segments {
 		lacks := slices.DeleteFunc(c.lacks(s), func(t int) bool { return s.SealedLast.Before(retired[t]) })
-		if len(run) > 0 && (!slices.Equal(lacks, tables) || avoid(s) || rows+s.Rows > unitRows) {
+		sameDay := len(run) == 0 || s.SealedFirst.Format(dayLayout) == run[0].SealedFirst.Format(dayLayout)
+		if len(run) > 0 && (!slices.Equal(lacks, tables) || avoid(s) || rows+s.Rows > unitRows || !sameDay) {
 			return run, tables
 		}
 		if len(lacks) == 0 || avoid(s) {

@@ -353,7 +353,12 @@ func (p *reportPrinter) notes() {
 	if a.Step != p.reportOptions.Step {
 		fmt.Fprintf(p.out, "Of that time nothing shorter than %s is kept.\n", lasting(a.Step))
 	}
-	if !a.Exact {
+	if a.Note != "" {
+		fmt.Fprintln(p.out, a.Note)
+	}
+	if !a.Exact && a.Damaged > 0 {
+		fmt.Fprintf(p.out, "Not exact: %d files cannot be read, and are missing; see minamo store check.\n", a.Damaged)
+	} else if !a.Exact {
 		lack := ""
 		if a.Missing > 0 {
 			lack = fmt.Sprintf(", and a row may lack up to %s %s", p.number(a.Missing), a.Metric.Unit())
