@@ -28,6 +28,7 @@ type flowsInput struct {
 // FlowList is a list of single flows.
 type FlowList struct {
 	Rows []json.RawMessage `json:"rows" doc:"Columns of each flow, as in docs/columns.md"`
+	More bool              `json:"more" doc:"Whether there are more flows than limit. Of other forms the trailer Minamo-More tells"`
 	Meta Meta              `json:"meta"`
 }
 
@@ -104,7 +105,9 @@ func (s *Server) listFlows(ctx context.Context, hc huma.Context, in *flowsInput,
 		}
 		defer snapshot.Close()
 		rows := []json.RawMessage{}
-		stats, err := s.Engine.Flows(ctx, snapshot, r, func(b *flow.Batch) error {
+		asked := r
+		asked.Limit++ // tells whether there are more
+		stats, err := s.Engine.Flows(ctx, snapshot, asked, func(b *flow.Batch) error {
 			for i := range b.Len() {
 				rows = append(rows, b.AppendJSON(nil, i))
 			}
@@ -129,7 +132,8 @@ func (s *Server) listFlows(ctx context.Context, hc huma.Context, in *flowsInput,
 	how.headers(hc.SetHeader)
 	hc.SetHeader("Content-Type", "application/json")
 	hc.SetStatus(http.StatusOK)
-	finished(writeJSON(hc.BodyWriter(), FlowList{rows, how}))
+	more := len(rows) > r.Limit
+	finished(writeJSON(hc.BodyWriter(), FlowList{rows[:min(len(rows), r.Limit)], more, how}))
 	return nil
 }
 
@@ -156,15 +160,24 @@ func (s *Server) streamFlows(ctx context.Context, hc huma.Context, e encoding, r
 	out := &lateWriter{hc: hc, before: func() {
 		m := Meta{Question: q.id, Tables: []string{"flows"}, Segments: len(snapshot.Paths()), Damaged: snapshot.Damaged(), Rows: snapshot.Rows(), Milliseconds: q.ran().Milliseconds()}
 		m.headers(hc.SetHeader)
+		hc.SetHeader("Trailer", "Minamo-More")
 		e.describe(hc, t)
 		hc.SetStatus(http.StatusOK)
 	}}
 	w := bufio.NewWriterSize(out, 1<<16)
+	more := false
 	err = s.run(ctx, q, &progress, func(ctx context.Context) error {
 		t.rows = func(yield func([]any) error) error {
 			line := make([]any, len(t.columns))
-			_, err := s.Engine.Flows(ctx, snapshot, r, func(b *flow.Batch) error {
+			left := r.Limit
+			asked := r
+			asked.Limit++ // tells whether there are more
+			_, err := s.Engine.Flows(ctx, snapshot, asked, func(b *flow.Batch) error {
 				for i := range b.Len() {
+					if left--; left < 0 {
+						more = true
+						break
+					}
 					flowCells(line, b, i, stored)
 					if err := yield(line); err != nil {
 						return err
@@ -180,6 +193,7 @@ func (s *Server) streamFlows(ctx context.Context, hc huma.Context, e encoding, r
 		return w.Flush()
 	})
 	if err == nil {
+		hc.SetHeader("Minamo-More", strconv.FormatBool(more)) // the trailer
 		s.queries.WithLabelValues("flows", "ok").Observe(time.Since(begin).Seconds())
 		return nil
 	}

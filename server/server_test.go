@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -188,6 +189,30 @@ func TestFlowsAreTheNewestFirst(t *testing.T) {
 	}
 	if _, has := out.Rows[0]["dst_addr"]; has {
 		t.Error("a value that the exporter did not send is there")
+	}
+}
+
+// A list that ends at its limit says so, in whatever form.
+func TestFlowsSayWhetherThereAreMore(t *testing.T) {
+	web, _ := site(t)
+	for limit, want := range map[int]bool{2: true, 1000: false} {
+		var out struct {
+			Rows []any
+			More bool
+		}
+		fetch(t, web, fmt.Sprint("/api/flows?limit=", limit), 200, &out)
+		if out.More != want || len(out.Rows) > limit {
+			t.Errorf("of %d: %d flows, more %v", limit, len(out.Rows), out.More)
+		}
+		answer, err := http.Get(fmt.Sprint(web.URL, "/api/flows?format=csv&order=stored&limit=", limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if got := answer.Trailer.Get("Minamo-More"); got != fmt.Sprint(want) || strings.Count(string(body), "\n") != len(out.Rows)+1 {
+			t.Errorf("of %d as csv: %q in the trailer, and\n%s", limit, got, body)
+		}
 	}
 }
 

@@ -51,9 +51,12 @@ const retryMerge = 5 * time.Minute
 func (s *Store) maintain(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	spared := s.spare(time.Now())
 	for ctx.Err() == nil {
-		if err := s.retain(time.Now()); err != nil {
-			s.maintenanceFailed("retain", err)
+		if time.Now().After(spared) {
+			if err := s.retain(time.Now()); err != nil {
+				s.maintenanceFailed("retain", err)
+			}
 		}
 		if worked, err := s.maintainRollups(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			s.maintenanceFailed("roll up", err)

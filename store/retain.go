@@ -44,6 +44,22 @@ func (s *Store) retain(now time.Time) error {
 	return errors.Join(errs...)
 }
 
+// reprieve is how long a server that would begin with deleting all flows waits.
+const reprieve = 2 * time.Minute
+
+// spare returns until when nothing is deleted: for a while, where all flows are
+// older than they may be. That is an archive or a backup more often than a
+// server that was off for a month, and somebody may want to stop it.
+func (s *Store) spare(now time.Time) (until time.Time) {
+	segments := s.manifest()
+	if s.cfg.MaxAge < 24*time.Hour || len(segments) == 0 || !segments[len(segments)-1].SealedLast.Before(now.Add(-s.cfg.MaxAge)) {
+		return until
+	}
+	s.log.Warn("all flows here are older than store.max-age and are about to be deleted: stop the server and raise it to keep them",
+		"newest_sealed", segments[len(segments)-1].SealedLast, "max_age", s.cfg.MaxAge, "deleted_in", reprieve)
+	return now.Add(reprieve)
+}
+
 func (s *Store) retainTable(table string, segments []Segment, limits Limits, now time.Time) error {
 	var total int64
 	for _, segment := range segments {

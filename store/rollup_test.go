@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,4 +228,18 @@ func BenchmarkRollUp(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(size)/float64(len(rollup.Cubes))/1e3, "kB/cube")
+}
+
+// Who starts a server over an old backup has time to stop it.
+func TestAnArchiveIsSpared(t *testing.T) {
+	dir := t.TempDir()
+	fillDay(t, dir, 1, 20)
+	s, log := open(t, Config{Dir: dir, MaxAge: 30 * 24 * time.Hour})
+	now := time.UnixMilli(noon).AddDate(0, 6, 0)
+	if until := s.spare(now); !until.Equal(now.Add(reprieve)) || !strings.Contains(log.String(), "about to be deleted") {
+		t.Errorf("spared until %v:\n%s", until, log)
+	}
+	if until := s.spare(time.UnixMilli(noon).AddDate(0, 0, 20)); !until.IsZero() {
+		t.Errorf("spared until %v, though some may stay", until)
+	}
 }
