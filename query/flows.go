@@ -24,9 +24,9 @@ const flowsPerBatch = 1024
 func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*flow.Batch) error) (Stats, error) {
 	columns := r.Columns
 	if columns == nil {
-		columns = make([]flow.Column, flow.Columns())
-		for c := range flow.Columns() {
-			columns[c] = c
+		var err error
+		if columns, err = e.columnsOf(ctx, src.Paths()); err != nil {
+			return Stats{}, err
 		}
 	}
 	names := make([]string, len(columns))
@@ -100,6 +100,40 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	}
 	stats.Duration = time.Since(begin)
 	return stats, nil
+}
+
+// columnsOf returns the columns that some of the files have: to fetch those that
+// no flow has would take longer than to fetch the others. Of very many files it
+// is all columns, for to ask them takes long, too.
+func (e *Engine) columnsOf(ctx context.Context, paths []string) (columns []flow.Column, err error) {
+	const few = 500
+	has := flow.Mask{^uint64(0), ^uint64(0)}
+	if len(paths) > 0 && len(paths) <= few {
+		has = flow.Mask{}
+		rows, err := e.db.QueryContext(ctx, "SELECT DISTINCT name FROM parquet_schema("+pathList(paths)+")")
+		if err != nil {
+			return nil, fmt.Errorf("read the columns of %d files: %w", len(paths), err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return nil, err
+			}
+			if c, ok := flow.Lookup(name); ok {
+				has.Add(c)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	for c := range flow.Columns() {
+		if has.Has(c) {
+			columns = append(columns, c)
+		}
+	}
+	return columns, nil
 }
 
 // storageOrder puts flows in the order of files, and in the order of each.
