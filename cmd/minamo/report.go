@@ -285,7 +285,7 @@ func (o *reportOptions) wholeTime(part time.Duration, now time.Time) error {
 	case part < 0:
 		o.From, o.To = last.Add(part), last
 	default:
-		o.From, o.To = first.Truncate(time.Minute), last.Truncate(time.Minute).Add(time.Minute)
+		o.From, o.To = first.Truncate(time.Minute), last.Add(time.Minute-time.Nanosecond).Truncate(time.Minute)
 	}
 	return nil
 }
