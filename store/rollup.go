@@ -33,7 +33,7 @@ const (
 	unitAge   = 5 * time.Minute
 
 	// partRows bounds the cells of a merged part, and so the memory to merge them.
-	partRows = 1 << 20
+	partRows = 1 << 18
 )
 
 // cover tells for every table of rollups which part covers a segment.
@@ -147,12 +147,35 @@ func (s *Store) retired(c cover, now time.Time) []time.Time {
 // rollUp makes the parts of a run of segments that tables lack.
 func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
 	begin := time.Now()
-	builder := rollup.NewBuilder()
-	rows := int64(0)
+	// A big segment is summed up piece by piece: its pairs of addresses would
+	// take gigabytes.
+	builder, inBuilder, rows := rollup.NewBuilder(), 0, int64(0)
+	sums := make([]*rollup.Cells, len(rollupTables))
+	long := flow.NewBatch(1)
+	sumUp := func() error {
+		long.Append(builder.Long, 0, builder.Long.Len())
+		err := builder.Tables(func(cells *rollup.Cells) error {
+			t := slices.Index(rollupTables, cells.Cube.Table(cells.Level))
+			switch {
+			case !slices.Contains(tables, t):
+			case sums[t] == nil:
+				sums[t] = cells
+			default:
+				sums[t].Add(cells.Vectors())
+				sums[t].Cut()
+			}
+			return ctx.Err()
+		})
+		builder, inBuilder = rollup.NewBuilder(), 0
+		return err
+	}
 	for _, segment := range run {
 		err := Read(segment.Path, rollup.Needs, func(b *flow.Batch) error {
 			builder.Add(b)
 			rows += int64(b.Len())
+			if inBuilder += b.Len(); inBuilder >= unitRows {
+				return sumUp()
+			}
 			return ctx.Err()
 		})
 		if err != nil && ctx.Err() == nil && isDamage(err) {
@@ -166,27 +189,25 @@ func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
 	within := func(table string) Segment {
 		return Segment{Table: table, SealedFirst: first.SealedFirst, SealedLast: last.SealedLast}
 	}
+	if err := sumUp(); err != nil {
+		return err
+	}
 	// The long flows come first: a part without them would hide them.
-	if builder.Long.Len() > 0 {
+	if long.Len() > 0 {
 		part := within(longTable)
-		part.Start, part.End = timeRange(builder.Long)
-		part.Rows = int64(builder.Long.Len())
-		if err := s.placePart(&part, s.rollups.encode(builder.Long)); err != nil {
+		part.Start, part.End = timeRange(long)
+		part.Rows = int64(long.Len())
+		if err := s.placePart(&part, s.rollups.encode(long)); err != nil {
 			return err
 		}
 	}
-	err := builder.Tables(func(cells *rollup.Cells) error {
-		name := cells.Cube.Table(cells.Level)
-		if !slices.ContainsFunc(tables, func(t int) bool { return rollupTables[t] == name }) {
-			return nil
-		}
+	for _, t := range tables {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return s.placeCells(within(name), cells)
-	})
-	if err != nil {
-		return err
+		if err := s.placeCells(within(rollupTables[t]), sums[t]); err != nil {
+			return err
+		}
 	}
 	s.metrics.rollupSeconds.Observe(time.Since(begin).Seconds())
 	s.metrics.rolledUp.Add(float64(rows))

@@ -106,6 +106,34 @@ func TestRollupsHoldAllFlows(t *testing.T) {
 	_ = log
 }
 
+// A segment that is summed up in pieces has the same cells, but for what is cut.
+func TestBigSegmentsAreRolledUpInPieces(t *testing.T) {
+	dir := t.TempDir()
+	const rows = 2*unitRows + 1000
+	b := flow.NewBatch(rows)
+	generate(b, rows, noon, seeded())
+	b.SetUint(flow.Start, 7, uint64(noon-20*3_600_000)) // too long to be spread
+	if _, err := WriteSegment(dir, b, time.UnixMilli(noon)); err != nil {
+		t.Fatal(err)
+	}
+	var packets uint64
+	for i, p := range b.U64(flow.Packets) {
+		if i != 7 {
+			packets += p * uint64(b.U32(flow.SamplingRate)[i])
+		}
+	}
+	s, _ := open(t, Config{Dir: dir})
+	settle(t, s, time.UnixMilli(noon).Add(time.Hour))
+	for _, table := range []string{"traffic_minute", "interfaces_hour", "pairs_day", "src_networks_minute"} {
+		if f, p, _ := sums(t, dir, table); f != fmt.Sprint(rows-1) || p != fmt.Sprint(packets) {
+			t.Errorf("%s holds %s flows and %s packets of %d and %d", table, f, p, rows-1, packets)
+		}
+	}
+	if long := s.parts[longTable]; len(long) != 1 || long[0].Rows != 1 {
+		t.Errorf("long flows: %v", long)
+	}
+}
+
 // Segments that a part does not cover stay apart from those that it covers.
 func TestNothingIsHalfCovered(t *testing.T) {
 	dir := t.TempDir()
