@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 
+	"github.com/minamo-flow/minamo/internal/durable"
 	"github.com/minamo-flow/minamo/wire/netflow"
 )
 
@@ -64,23 +64,7 @@ func (e *Exporters) save(path string) error {
 	if err != nil {
 		return fmt.Errorf("state file %s: %w", path, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := writeSynced(path+".new", text); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-// writeSynced writes a file that is whole on disk when it returns.
-func writeSynced(path string, text []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
+	return durable.WriteFile(path, text)
 }
 
 // load brings back what save wrote. That there is no file yet is no error.

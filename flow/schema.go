@@ -125,6 +125,14 @@ const (
 	FirewallExtEvent
 	SegmentID
 
+	// What the operator knows of the ends (package enrich).
+	SrcNetwork
+	DstNetwork
+	SrcCountry
+	DstCountry
+	SrcASSource
+	DstASSource
+
 	NumColumns // of ours; those of Define follow
 )
 
@@ -191,6 +199,29 @@ const (
 	TunnelSRv6   = 7 // RFC 8986
 )
 
+// Codes of SrcASSource and DstASSource: where an AS number was learnt that the
+// exporter did not know.
+const (
+	ASGeo = 1 // the operator's database of address ranges
+)
+
+// Country is the code of an ISO 3166-1 country, two upper-case letters.
+func Country(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
+
+// countries are all pairs of letters: which of them are countries is the
+// database's to say.
+var countries = func() map[uint64]string {
+	m := make(map[uint64]string, 26*26)
+	for a := byte('A'); a <= 'Z'; a++ {
+		for b := byte('A'); b <= 'Z'; b++ {
+			m[uint64(Country(a, b))] = string([]byte{a, b})
+		}
+	}
+	return m
+}()
+
+var asSources = map[uint64]string{ASGeo: "geo"}
+
 // Schema is the table of columns, indexed by Column: NumColumns of ours, then
 // those of Define.
 var Schema = []Field{
@@ -226,8 +257,8 @@ var Schema = []Field{
 	DropReason:       {Name: "drop_reason", Kind: Uint16, Doc: "Why the device discarded the packet (sFlow discard notifications, by the codes of sFlow's drop reasons).", Names: dropReasons},
 	NextHop:          {Name: "next_hop", Kind: Address, Element: "ipNextHopIPv4Address, ipNextHopIPv6Address", Doc: "Next hop of the route."},
 	BGPNextHop:       {Name: "bgp_next_hop", Kind: Address, Element: "bgpNextHopIPv4Address, bgpNextHopIPv6Address", Doc: "BGP next hop of the route."},
-	SrcAS:            {Name: "src_as", Kind: Uint32, Element: "bgpSourceAsNumber", Doc: "Source AS number, as the exporter knew it."},
-	DstAS:            {Name: "dst_as", Kind: Uint32, Element: "bgpDestinationAsNumber", Doc: "Destination AS number, as the exporter knew it."},
+	SrcAS:            {Name: "src_as", Kind: Uint32, Element: "bgpSourceAsNumber", Doc: "Source AS number, as the exporter knew it; where it said none or 0, src_as_source tells who did."},
+	DstAS:            {Name: "dst_as", Kind: Uint32, Element: "bgpDestinationAsNumber", Doc: "Destination AS number, as the exporter knew it; where it said none or 0, dst_as_source tells who did."},
 	PrevAS:           {Name: "prev_as", Kind: Uint32, Element: "bgpPrevAdjacentAsNumber", Doc: "Neighbour AS that the packets came from, by the route to the source."},
 	NextAS:           {Name: "next_as", Kind: Uint32, Element: "bgpNextAdjacentAsNumber", Doc: "Neighbour AS that the packets went to, by the route to the destination."},
 	ASPath:           {Name: "as_path", Kind: Text, Doc: "AS path of the route to the destination: numbers with a space between, sets in braces."},
@@ -288,6 +319,13 @@ var Schema = []Field{
 	FirewallEvent:    {Name: "firewall_event", Kind: Uint8, Element: "firewallEvent", Doc: "Firewall event.", Names: map[uint64]string{0: "ignore", 1: "created", 2: "deleted", 3: "denied", 4: "alert", 5: "updated"}},
 	FirewallExtEvent: {Name: "firewall_ext_event", Kind: Uint16, Doc: "Reason of the firewall event (Cisco ASA NF_F_FW_EXT_EVENT): 1001 denied by ingress access list, 1002 by egress access list, 1003 by the firewall itself, 1004 not TCP SYN; above 2000 the flow's end."},
 	SegmentID:        {Name: "segment_id", Kind: Uint64, Element: "layer2SegmentId", Doc: "Virtual network identifier of an overlay (VXLAN VNI, NVGRE TNI), encapsulation type in the top byte."},
+
+	SrcNetwork:  {Name: "src_network", Kind: Uint32, Doc: "Number of the operator's network that the source address is in."},
+	DstNetwork:  {Name: "dst_network", Kind: Uint32, Doc: "Number of the operator's network that the destination address is in."},
+	SrcCountry:  {Name: "src_country", Kind: Uint16, Doc: "Country of the source address, by the operator's database: ISO 3166-1's two letters.", Names: countries},
+	DstCountry:  {Name: "dst_country", Kind: Uint16, Doc: "Country of the destination address, by the operator's database: ISO 3166-1's two letters.", Names: countries},
+	SrcASSource: {Name: "src_as_source", Kind: Uint8, Doc: "Where src_as was learnt, if not from the exporter.", Names: asSources},
+	DstASSource: {Name: "dst_as_source", Kind: Uint8, Doc: "Where dst_as was learnt, if not from the exporter.", Names: asSources},
 }
 
 // dropReasons are the codes of sFlow's drop reasons. Up to 255 they are ICMP's
