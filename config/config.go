@@ -37,6 +37,7 @@ type Config struct {
 	HTTP    string   `yaml:"http"`
 	Collect Collect  `yaml:"collect"`
 	Columns []Column `yaml:"columns"`
+	Geo     Geo      `yaml:"geo"`
 	Store   Store    `yaml:"store"`
 	Query   Query    `yaml:"query"`
 	Log     Log      `yaml:"log"`
@@ -83,6 +84,11 @@ type Sampling struct {
 	Exporters Prefix `yaml:"exporters"`
 	Interface uint32 `yaml:"interface"`
 	Rate      uint32 `yaml:"rate"`
+}
+
+// Geo names the databases of countries and ASes.
+type Geo struct {
+	Databases []string `yaml:"databases"`
 }
 
 // Store is how flow data are kept.

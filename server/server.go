@@ -27,6 +27,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/enrich/geo"
+	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
 )
@@ -50,6 +52,8 @@ type Deps struct {
 	Collector *collect.Collector
 	Store     *store.Store
 	Engine    *query.Engine
+	Networks  *networks.List
+	Places    *geo.Databases
 	Metrics   *prometheus.Registry
 	Console   fs.FS // the built console; nil where it was not built
 	Log       *slog.Logger

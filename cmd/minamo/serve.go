@@ -21,6 +21,9 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
+	"github.com/minamo-flow/minamo/enrich"
+	"github.com/minamo-flow/minamo/enrich/geo"
+	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/server"
@@ -161,6 +164,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	defer engine.Close()
 
+	own, err := networks.Open(filepath.Join(cfg.Data, "networks.json"))
+	if err != nil {
+		return err
+	}
+	places := geo.Open(geo.Config{Files: cfg.Geo.Databases, Dir: filepath.Join(cfg.Data, "geo")}, log.With("component", "geo"))
+	enriched := &enrich.Pipeline{Annotators: []enrich.Annotator{own, places}, Next: kept}
+
 	collector := collect.New(collect.Config{
 		Listen:        cfg.Listen,
 		Sockets:       cfg.Collect.Sockets,
@@ -172,7 +182,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Connections:            cfg.Collect.Connections.Max,
 		ConnectionsPerExporter: cfg.Collect.Connections.MaxPerExporter,
 		IdleTimeout:            time.Duration(cfg.Collect.Connections.IdleTimeout),
-	}, kept, log.With("component", "collect"))
+	}, enriched, log.With("component", "collect"))
 	if err := collector.Listen(); err != nil {
 		return err
 	}
@@ -202,6 +212,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Collector: collector,
 		Store:     kept,
 		Engine:    engine,
+		Networks:  own,
+		Places:    places,
 		Metrics:   metrics,
 		Console:   web.Dist(),
 		Log:       log.With("component", "server"),
@@ -215,7 +227,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 3) // one of each at most; also those of stopping
+	failures := make(chan error, 4) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -226,6 +238,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	run(&storeDone, storing, kept.Run)
 	run(&rest, ctx, collector.Run)
+	run(&rest, ctx, places.Run)
 	run(&rest, ctx, func(ctx context.Context) error { return site.Serve(ctx, console) })
 	rest.Wait()
 	stopStoring()
