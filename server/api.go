@@ -32,6 +32,7 @@ func (s *Server) register(api huma.API) {
 	stop := operation("stop", "/api/questions/{id}", "Stop it")
 	stop.Method = http.MethodDelete
 	huma.Register(api, stop, s.stopQuestion)
+	s.registerOwn(api)
 	if s.SQL {
 		s.registerSQL(api)
 	}

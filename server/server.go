@@ -2,8 +2,8 @@
 // OpenAPI at /api/openapi.json), the console, /metrics and /healthz.
 //
 // cmd/minamo builds one over the collector, the store and the query engine,
-// and runs it. It only reads: nothing that comes in by HTTP changes what is
-// stored. Every answer tells how it was come by (segments, rows, time, SQL),
+// and runs it. Nothing that comes in by HTTP changes the flows that are stored,
+// and pages of other sites can change nothing at all. Every answer tells how it was come by (segments, rows, time, SQL),
 // and every fault is an RFC 9457 problem.
 package server
 
@@ -92,7 +92,7 @@ func New(cfg Config, deps Deps) *Server {
 		problem(w, http.StatusNotFound, "there is no "+r.URL.Path+"; the API is described at /api/openapi.json")
 	})
 	mux.Handle("/", console(deps.Console))
-	s.handler = guard(withAsker(mux))
+	s.handler = guard(http.NewCrossOriginProtection().Handler(withAsker(mux)))
 	return s
 }
 

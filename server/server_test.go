@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -18,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/enrich/geo"
+	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
@@ -85,9 +88,14 @@ func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
 	if c.Timeout == 0 {
 		c.Timeout = time.Minute
 	}
+	own, err := networks.Open(filepath.Join(dir, "networks.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := New(c, Deps{
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
+		Networks: own, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
 		Console: fstest.MapFS{"index.html": {Data: []byte("<title>console</title>")}, "assets/a.js": {Data: []byte("1")}},
 	})
 	web := httptest.NewServer(s.handler)

@@ -33,8 +33,8 @@ type Config struct {
 // Interval is how often files are looked at.
 const Interval = 5 * time.Second
 
-// Status tells of one file, for people.
-type Status struct {
+// DatabaseStatus tells of one file, for people.
+type DatabaseStatus struct {
 	Path      string     `json:"path"`
 	Type      string     `json:"type,omitempty" doc:"What the database calls itself, such as GeoLite2-ASN"`
 	Built     *time.Time `json:"built,omitempty" doc:"When its maker made it"`
@@ -99,12 +99,12 @@ func (d *Databases) Run(ctx context.Context) error {
 }
 
 // Status tells of every file, in the order in which they are asked.
-func (d *Databases) Status() []Status {
+func (d *Databases) Status() []DatabaseStatus {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	list := make([]Status, len(d.files))
+	list := make([]DatabaseStatus, len(d.files))
 	for i, f := range d.files {
-		list[i] = Status{Path: f.path, Problem: f.problem}
+		list[i] = DatabaseStatus{Path: f.path, Problem: f.problem}
 		if f.db != nil {
 			built, loaded := f.db.built, f.loaded
 			list[i].Type, list[i].Built, list[i].Loaded = f.db.kind, &built, &loaded

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/minamo-flow/minamo/enrich/geo"
+	"github.com/minamo-flow/minamo/enrich/networks"
+)
+
+// registerOwn declares what the operator tells of his own network, and what
+// databases of his are used. It is all that can be changed by HTTP.
+func (s *Server) registerOwn(api huma.API) {
+	get(api, "networks", "/api/networks", "Your networks: a number, a name, a customer and a site for prefixes", s.networks)
+	put := operation("put-networks", "/api/networks", "Make these your networks: the whole list")
+	put.Description = "Who bears a number keeps it, whatever the name is now. Who is not in the list is retired: flows that bear its number keep its name. Flows get a number when they are received."
+	put.Method, put.MaxBodyBytes = http.MethodPut, mostNetworkBytes
+	huma.Register(api, put, s.putNetworks)
+	get(api, "networks-csv", "/api/networks.csv", "The same as CSV: prefix, name, customer, site", s.networksCSV)
+	csv := put
+	csv.OperationID, csv.Path, csv.Summary = "put-networks-csv", "/api/networks.csv", "The same from CSV"
+	huma.Register(api, csv, s.putNetworksCSV)
+	get(api, "geo", "/api/geo", "The databases of countries and ASes, and how old they are", s.geo)
+}
+
+// mostNetworkBytes bounds a list: a million prefixes with their names.
+const mostNetworkBytes = 128 << 20
+
+type networksBody struct {
+	Body NetworkList
+}
+
+// NetworkList is the operator's list.
+type NetworkList struct {
+	Networks []networks.Network `json:"networks"`
+}
+
+func (s *Server) networks(context.Context, *struct{}) (*networksBody, error) {
+	out := &networksBody{NetworkList{s.Networks.All()}}
+	if out.Body.Networks == nil {
+		out.Body.Networks = []networks.Network{}
+	}
+	return out, nil
+}
+
+func (s *Server) putNetworks(ctx context.Context, in *networksBody) (*networksBody, error) {
+	if err := s.Networks.Replace(in.Body.Networks); err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error())
+	}
+	s.Log.Info("the list of networks was replaced", "networks", len(in.Body.Networks))
+	return s.networks(ctx, nil)
+}
+
+type csvBody struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (s *Server) networksCSV(context.Context, *struct{}) (*csvBody, error) {
+	var b bytes.Buffer
+	err := networks.WriteCSV(&b, s.Networks.All())
+	return &csvBody{"text/csv; charset=utf-8", b.Bytes()}, err
+}
+
+func (s *Server) putNetworksCSV(ctx context.Context, in *struct {
+	RawBody []byte `contentType:"text/csv" doc:"Lines of prefix, name, customer, site; the first line names the columns"`
+}) (*networksBody, error) {
+	list, err := networks.ReadCSV(bytes.NewReader(in.RawBody))
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error())
+	}
+	return s.putNetworks(ctx, &networksBody{NetworkList{list}})
+}
+
+type geoOutput struct{ Body GeoStatus }
+
+// GeoStatus tells of the databases.
+type GeoStatus struct {
+	Databases []geo.DatabaseStatus `json:"databases" doc:"In the order in which they are asked; none: give them in the configuration (geo.databases), or put *.mmdb files into the folder geo of the data directory"`
+}
+
+func (s *Server) geo(context.Context, *struct{}) (*geoOutput, error) {
+	return &geoOutput{GeoStatus{s.Places.Status()}}, nil
+}
