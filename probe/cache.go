@@ -34,9 +34,11 @@ type CacheConfig struct {
 	// Biflow ends both directions of a conversation together (RFC 5103): two
 	// rows, one behind the other, that of the first packet first; the column
 	// biflow tells which is which. A conversation of one direction is one row
-	// without it. Columns of the key that come in pairs (src_addr and dst_addr,
-	// in_if and out_if) change places in the other direction if both are in
-	// the key; all others are the same.
+	// without it. Columns of the key that come in pairs (src_addr and dst_addr)
+	// change places in the other direction if both are in the key; all others
+	// are the same. The interfaces are either: the same for who sees both
+	// directions come by (a SPAN port), exchanged for who sees one come in by
+	// an interface and the other leave by it.
 	Biflow bool
 	// Rows bounds what a call of Expire or Flush appends; 0 is no bound.
 	Rows int
@@ -322,20 +324,35 @@ func (c *Cache) enter(i uint32, key []uint64, flags uint16) {
 	if c.biflow {
 		copy(c.mirror, key)
 		present := c.turn(c.mirror, c.keyOf(e.present))
-		if p := c.find(c.hash(c.mirror), c.mirror, present, c.keyMask); p != none && p != i && c.entry(p).peer == none {
-			if reason := c.due(p); reason != 0 {
-				c.end(p, reason)
-			} else if flags&syn != 0 && c.entry(p).list == inClosing {
-				c.end(p, EndOfFlow)
-			} else {
-				c.entry(p).peer, e.peer, e.list = i, p, inNone
-				return
-			}
+		if c.pair(i, present, flags) {
+			return
+		}
+		if c.inIf >= 0 && c.outIf >= 0 && c.pair(i, c.turnInterfaces(c.mirror, present), flags) {
+			return
 		}
 	}
 	e.list = inIdle
 	c.append(&c.idle, i, byLast)
 	c.append(&c.aging, i, byFirst)
+}
+
+// pair makes the new flow i the other direction of the one whose key is in
+// mirror, if that is there and has none.
+func (c *Cache) pair(i uint32, present flow.Mask, flags uint16) bool {
+	p := c.find(c.hash(c.mirror), c.mirror, present, c.keyMask)
+	if p == none || p == i || c.entry(p).peer != none {
+		return false
+	}
+	if reason := c.due(p); reason != 0 {
+		c.end(p, reason)
+		return false
+	}
+	if flags&syn != 0 && c.entry(p).list == inClosing {
+		c.end(p, EndOfFlow)
+		return false
+	}
+	c.entry(p).peer, c.entry(i).peer = i, p
+	return true
 }
 
 // first is the flow that is in the lists for i: itself, or that of the first

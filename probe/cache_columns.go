@@ -21,9 +21,11 @@ type columns struct {
 	stride      int
 	spare       []int // free bits of each word
 
-	pairs    [][2]int // fields of the key that change places in the other direction
-	icmpType int      // field of the key, or -1
-	protocol int
+	// Of the other direction: fields of the key that change places, and others
+	// that change, or -1.
+	pairs                  [][2]int
+	icmpType, protocol     int
+	inIf, outIf, direction int
 }
 
 // field is the place of a column.
@@ -38,12 +40,11 @@ type field struct {
 // pairs are the columns that change places in the other direction.
 var pairs = [][2]flow.Column{
 	{flow.SrcAddr, flow.DstAddr}, {flow.SrcPort, flow.DstPort}, {flow.SrcMAC, flow.DstMAC}, {flow.SrcVLAN, flow.DstVLAN},
-	{flow.InIf, flow.OutIf}, {flow.SrcAS, flow.DstAS}, {flow.PrevAS, flow.NextAS}, {flow.SrcMask, flow.DstMask},
+	{flow.SrcAS, flow.DstAS}, {flow.PrevAS, flow.NextAS}, {flow.SrcMask, flow.DstMask},
 	{flow.InVRF, flow.OutVRF}, {flow.TunnelSrcAddr, flow.TunnelDstAddr}, {flow.SrcNetwork, flow.DstNetwork}, {flow.SrcCountry, flow.DstCountry},
 }
 
 func (l *columns) init(key, values flow.Mask) {
-	l.icmpType, l.protocol = -1, -1
 	at := map[flow.Column]int{}
 	// The widest first: none straddles words then.
 	for _, size := range []int{128, 64, 48, 32, 16, 8} {
@@ -71,12 +72,14 @@ func (l *columns) init(key, values flow.Mask) {
 			l.pairs = append(l.pairs, [2]int{a, b})
 		}
 	}
-	if n, ok := at[flow.ICMPType]; ok {
-		l.icmpType = n
+	find := func(c flow.Column) int {
+		if n, ok := at[c]; ok {
+			return n
+		}
+		return -1
 	}
-	if n, ok := at[flow.Protocol]; ok {
-		l.protocol = n
-	}
+	l.icmpType, l.protocol, l.direction = find(flow.ICMPType), find(flow.Protocol), find(flow.Direction)
+	l.inIf, l.outIf = find(flow.InIf), find(flow.OutIf)
 }
 
 // bitsOf is the room that a value of c takes.
@@ -284,32 +287,48 @@ func writeColumn[T uint8 | uint16 | uint32 | uint64](c *Cache, f *field, values 
 // turn makes of a key that of the other direction, and of its columns.
 func (l *columns) turn(key []uint64, present flow.Mask) flow.Mask {
 	for _, p := range l.pairs {
-		a, b := &l.key[p[0]], &l.key[p[1]]
-		hasA, hasB := present.Has(a.column), present.Has(b.column)
-		if hasA != hasB {
-			present[a.column>>6] ^= 1 << (a.column & 63)
-			present[b.column>>6] ^= 1 << (b.column & 63)
-		}
-		if a.kind == flow.Address {
-			key[a.word], key[a.word+1], key[b.word], key[b.word+1] = key[b.word], key[b.word+1], key[a.word], key[a.word+1]
-			continue
-		}
-		v, w := a.get(key), b.get(key)
-		a.set(key, w)
-		b.set(key, v)
+		present = l.exchange(key, present, p[0], p[1])
 	}
 	if l.icmpType >= 0 && l.protocol >= 0 && present.Has(flow.ICMPType) {
 		f := &l.key[l.icmpType]
-		f.set(key, answer(uint8(l.key[l.protocol].get(key)), f.get(key)))
+		f.set(key, answer(l.key[l.protocol].get(key), f.get(key)))
 	}
+	return present
+}
+
+// turnInterfaces makes of a key that of who leaves by the interface by which
+// the others come in.
+func (l *columns) turnInterfaces(key []uint64, present flow.Mask) flow.Mask {
+	present = l.exchange(key, present, l.inIf, l.outIf)
+	if l.direction >= 0 && present.Has(flow.Direction) {
+		f := &l.key[l.direction]
+		f.set(key, f.get(key)^(flow.Ingress^flow.Egress))
+	}
+	return present
+}
+
+// exchange lets two fields of the key change places.
+func (l *columns) exchange(key []uint64, present flow.Mask, one, other int) flow.Mask {
+	a, b := &l.key[one], &l.key[other]
+	if present.Has(a.column) != present.Has(b.column) {
+		present[a.column>>6] ^= 1 << (a.column & 63)
+		present[b.column>>6] ^= 1 << (b.column & 63)
+	}
+	if a.kind == flow.Address {
+		key[a.word], key[a.word+1], key[b.word], key[b.word+1] = key[b.word], key[b.word+1], key[a.word], key[a.word+1]
+		return present
+	}
+	v, w := a.get(key), b.get(key)
+	a.set(key, w)
+	b.set(key, v)
 	return present
 }
 
 // answer is the type of ICMP that answers another one, and the other way
 // round; other types stay.
-func answer(protocol uint8, icmpType uint64) uint64 {
+func answer(protocol, icmpType uint64) uint64 {
 	for _, pair := range [...][3]uint64{{packet.ICMP, 8, 0}, {packet.ICMP, 13, 14}, {packet.ICMPv6, 128, 129}} {
-		if uint64(protocol) == pair[0] {
+		if protocol == pair[0] {
 			switch icmpType {
 			case pair[1]:
 				return pair[2]
