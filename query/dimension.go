@@ -21,6 +21,8 @@ type Dimension struct {
 	join  string          // SQL that follows "FROM flows"
 	value func(any) Value // from what DuckDB returns
 
+	naming naming // whose names its values have
+
 	v4, v6 int // lengths of a prefix dimension; 0 of others
 }
 
@@ -30,12 +32,16 @@ func (d *Dimension) bothSides() bool { return len(d.sql) == 2 }
 // opposites are the columns that change places when a flow is looked at from
 // its other end.
 var opposites = func() map[string]string {
-	m := map[string]string{"src_route": "dst_route", "dst_route": "src_route"}
+	m := map[string]string{}
+	for _, name := range []string{"route", "customer", "site"} {
+		m["src_"+name], m["dst_"+name] = "dst_"+name, "src_"+name
+	}
 	for _, pair := range [][2]flow.Column{
 		{flow.SrcAddr, flow.DstAddr}, {flow.SrcPort, flow.DstPort}, {flow.InIf, flow.OutIf},
 		{flow.SrcAS, flow.DstAS}, {flow.PrevAS, flow.NextAS}, {flow.SrcMask, flow.DstMask},
 		{flow.SrcMAC, flow.DstMAC}, {flow.SrcVLAN, flow.DstVLAN}, {flow.InVRF, flow.OutVRF},
-		{flow.SrcUser, flow.DstUser}, {flow.TunnelSrcAddr, flow.TunnelDstAddr},
+		{flow.SrcUser, flow.DstUser}, {flow.SrcNetwork, flow.DstNetwork}, {flow.SrcCountry, flow.DstCountry},
+		{flow.SrcASSource, flow.DstASSource}, {flow.IngressACL, flow.EgressACL}, {flow.TunnelSrcAddr, flow.TunnelDstAddr},
 		{flow.PostNATSrcAddr, flow.PostNATDstAddr}, {flow.PostNATSrcPort, flow.PostNATDstPort},
 	} {
 		m[pair[0].String()], m[pair[1].String()] = pair[1].String(), pair[0].String()
@@ -111,6 +117,8 @@ var pairs = []struct {
 	{"mask", flow.SrcMask, flow.DstMask, "Prefix length, of source or destination."},
 	{"mac", flow.SrcMAC, flow.DstMAC, "MAC address, as source or destination."},
 	{"user", flow.SrcUser, flow.DstUser, "User, at the source or the destination."},
+	{"network", flow.SrcNetwork, flow.DstNetwork, "Network of yours, of source or destination."},
+	{"country", flow.SrcCountry, flow.DstCountry, "Country, of source or destination."},
 }
 
 // dimensions is the table of all dimensions, prefixes apart.
@@ -118,14 +126,14 @@ var dimensions = flow.Derived(func() []dimensionRow {
 	var rows []dimensionRow
 	for c := range flow.Columns() {
 		rows = append(rows, dimensionRow{
-			Dimension: Dimension{Name: c.String(), Doc: flow.Schema[c].Doc, sql: []string{columnSQL(c)}, value: columnValue(c)},
+			Dimension: Dimension{Name: c.String(), Doc: flow.Schema[c].Doc, sql: []string{columnSQL(c)}, value: columnValue(c), naming: namings[c]},
 			synonyms:  columnSynonyms[c],
 			column:    c,
 		})
 	}
 	for _, p := range pairs {
 		rows = append(rows, dimensionRow{
-			Dimension: Dimension{Name: p.name, Doc: p.doc, sql: []string{columnSQL(p.src), columnSQL(p.dst)}, value: columnValue(p.src)},
+			Dimension: Dimension{Name: p.name, Doc: p.doc, sql: []string{columnSQL(p.src), columnSQL(p.dst)}, value: columnValue(p.src), naming: namings[p.src]},
 			column:    p.src,
 		})
 	}
@@ -148,6 +156,12 @@ var dimensions = flow.Derived(func() []dimensionRow {
 			synonyms: []string{"dstnet"},
 			column:   flow.MaxColumns,
 		},
+		ownRow("src_customer", "Customer whose network the source is in.", networkCustomer(flow.SrcNetwork)),
+		ownRow("dst_customer", "Customer whose network the destination is in.", networkCustomer(flow.DstNetwork)),
+		ownRow("customer", "Customer, of source or destination.", networkCustomer(flow.SrcNetwork), networkCustomer(flow.DstNetwork)),
+		ownRow("src_site", "Site that the source is at.", networkSite(flow.SrcNetwork)),
+		ownRow("dst_site", "Site that the destination is at.", networkSite(flow.DstNetwork)),
+		ownRow("site", "Site, of source or destination.", networkSite(flow.SrcNetwork), networkSite(flow.DstNetwork)),
 		dimensionRow{
 			Dimension: Dimension{Name: "dscp", Doc: "DSCP, the upper six bits of the ToS byte.",
 				sql: []string{dscp.String()}, value: dscpValue},

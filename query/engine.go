@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -29,7 +30,8 @@ type Config struct {
 
 // Engine runs queries. It is safe for concurrent use; Close ends it.
 type Engine struct {
-	db *sql.DB
+	db    *sql.DB
+	names atomic.Pointer[names]
 }
 
 // Open starts DuckDB in the process, with nothing in it but the definitions
@@ -64,7 +66,7 @@ func Open(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the query engine: %w", err)
 	}
-	e := &Engine{sql.OpenDB(connector)}
+	e := &Engine{db: sql.OpenDB(connector)}
 	if _, err := e.db.Exec(definitions() + c.spillLimit()); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the query engine: %w", err), e.Close())
 	}
@@ -141,7 +143,7 @@ func definitions() string {
 	// How much of a counter that grows evenly from s to e is there before t.
 	b.WriteString(`CREATE MACRO spread(counter, s, e, t) AS CASE WHEN t <= s THEN 0 WHEN t >= e THEN counter
 		ELSE (counter::HUGEINT * (t - s) // (e - s))::UBIGINT END;` + "\n")
-	b.WriteString(servicesTable())
+	b.WriteString(servicesTable() + ownTables)
 	return b.String()
 }
 

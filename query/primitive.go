@@ -133,6 +133,26 @@ var primitives = []primitive{
 		{"src as", columns(flow.SrcAS)},
 		{"dst as", columns(flow.DstAS)},
 	}, number(1<<32 - 1), "Source or destination AS number."},
+	{[]subject{
+		{"country", columns(flow.SrcCountry, flow.DstCountry)},
+		{"src country", columns(flow.SrcCountry)},
+		{"dst country", columns(flow.DstCountry)},
+	}, enumeration(flow.SrcCountry), "Country of source or destination, two letters; India, a word of this language, in quotes: `country 'IN'`."},
+	{[]subject{
+		{"network", []value{networkName(flow.SrcNetwork), networkName(flow.DstNetwork)}},
+		{"src network", []value{networkName(flow.SrcNetwork)}},
+		{"dst network", []value{networkName(flow.DstNetwork)}},
+	}, textOperand, "Network of yours that source or destination is in, by its name."},
+	{[]subject{
+		{"customer", []value{networkCustomer(flow.SrcNetwork), networkCustomer(flow.DstNetwork)}},
+		{"src customer", []value{networkCustomer(flow.SrcNetwork)}},
+		{"dst customer", []value{networkCustomer(flow.DstNetwork)}},
+	}, textOperand, "Customer whose network source or destination is in."},
+	{[]subject{
+		{"site", []value{networkSite(flow.SrcNetwork), networkSite(flow.DstNetwork)}},
+		{"src site", []value{networkSite(flow.SrcNetwork)}},
+		{"dst site", []value{networkSite(flow.DstNetwork)}},
+	}, textOperand, "Site that source or destination is at, by its name."},
 	{[]subject{{"prev as|previous as", columns(flow.PrevAS)}}, number(1<<32 - 1), "Neighbour AS that the packets came from."},
 	{[]subject{{"next as", columns(flow.NextAS)}}, number(1<<32 - 1), "Neighbour AS that the packets went to."},
 	{[]subject{{"as path", columns(flow.ASPath)}}, textOperand, "AS path of the route to the destination; `as path has 64496` is any that goes through AS 64496."},

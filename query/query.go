@@ -180,6 +180,7 @@ type Stats struct {
 type Value struct {
 	Text    string // "" where the flow lacks it; as flow.Batch.AppendText writes it
 	Label   string // for people: "TCP" where Text is "6"
+	Name    string // what the operator calls it, "" where he does not; it is in Label, too
 	Present bool   // false where the flow lacks it
 	numeric bool
 }
