@@ -22,9 +22,13 @@ const flowsPerBatch = 1024
 // already multiplied by the sampling rate, unless the request is Raw. The rows
 // of Stats are those that were read until the limit was reached.
 func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*flow.Batch) error) (Stats, error) {
+	src, done, err := narrow(ctx, src, r.From, r.To, r.Filter)
+	if err != nil {
+		return Stats{}, err
+	}
+	defer done()
 	columns := r.Columns
 	if columns == nil {
-		var err error
 		if columns, err = e.columnsOf(ctx, src.Paths()); err != nil {
 			return Stats{}, err
 		}
@@ -50,11 +54,7 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	if r.Limit > 0 {
 		f.left = r.Limit
 	}
-	src, err := narrow(ctx, src, r.From, r.To, r.Filter)
-	if err != nil {
-		return Stats{}, err
-	}
-	few, isFew := src.(narrowed)
+	few, isFew := src.(*narrowed)
 	if isFew && r.Order == "" {
 		s.body += storageOrder(few.Paths())
 	}

@@ -3,7 +3,9 @@ package query
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,14 +14,17 @@ import (
 	"github.com/minamo-flow/minamo/store"
 )
 
-// narrowed is a Source of which only some rows can matter.
+// narrowed is what matters of a Source: copies of some of its flows, in files
+// of this process, and some rows of its own files, in the order of storage.
 type narrowed struct {
 	Source
 	ranges []store.Range
+	rows   int64
+	files  []*os.File // of the copies
 }
 
 // Paths names the files that have such rows.
-func (n narrowed) Paths() (paths []string) {
+func (n *narrowed) Paths() (paths []string) {
 	for _, r := range n.ranges {
 		if len(paths) == 0 || paths[len(paths)-1] != r.Path {
 			paths = append(paths, r.Path)
@@ -29,26 +34,45 @@ func (n narrowed) Paths() (paths []string) {
 }
 
 // Rows counts them.
-func (n narrowed) Rows() (rows int64) {
-	for _, r := range n.ranges {
-		rows += r.End - r.First
+func (n *narrowed) Rows() int64 { return n.rows }
+
+// close forgets the copies.
+func (n *narrowed) close() {
+	for _, f := range n.files {
+		f.Close()
+		os.Remove(f.Name()) // on Linux there is none
 	}
-	return rows
 }
 
-// maxRanges bounds the parts of a narrowed query, each of which takes DuckDB
-// about a millisecond to prepare.
-const maxRanges = 500
+const (
+	// maxRanges bounds the parts of a narrowed query, each of which takes DuckDB
+	// about a millisecond to prepare.
+	maxRanges = 500
+
+	// minNarrow is how many rows are read as fast as they are looked into.
+	minNarrow = 500_000
+
+	// rareFlows is how many flows at least are few, and one in rareShare of all
+	// is: of an address that has more, nearly every page has one.
+	rareFlows, maxRareFlows, rareShare = 50_000, 1_000_000, 200
+
+	// copiedFlows is how many make a file.
+	copiedFlows = 1 << 17
+)
+
+var errManyRanges = errors.New("too many parts")
 
 // narrow leaves of a source what may hold the addresses that all of the filters
-// together ask for, where they ask for some, and where it pays.
-func narrow(ctx context.Context, src Source, from, to time.Time, filters ...*Filter) (Source, error) {
-	holder, ok := src.(interface {
-		Holding(context.Context, time.Time, time.Time, map[flow.Column][]flow.Addr) ([]store.Range, error)
+// together ask for, where they ask for some, and where it pays. done has to be
+// called when the source is no longer needed.
+func narrow(ctx context.Context, src Source, from, to time.Time, filters ...*Filter) (_ Source, done func(), err error) {
+	done = func() {}
+	finder, ok := src.(interface {
+		Find(ctx context.Context, from, to time.Time, wanted map[flow.Column][]flow.Addr, most int64, flows func(*flow.Batch) error, rows func(store.Range) error) error
 		Rows() int64
 	})
-	if !ok || holder.Rows() < minNarrow {
-		return src, nil
+	if !ok || finder.Rows() < minNarrow {
+		return src, done, nil
 	}
 	var wanted map[flow.Column][]flow.Addr
 	for _, f := range filters {
@@ -57,21 +81,61 @@ func narrow(ctx context.Context, src Source, from, to time.Time, filters ...*Fil
 		}
 	}
 	if wanted == nil {
-		return src, nil
+		return src, done, nil
 	}
-	ranges, err := holder.Holding(ctx, from, to, wanted)
+	n := &narrowed{Source: src}
+	var w *store.Writer
+	copied := int64(0) // by w
+	flush := func() error {
+		if w == nil {
+			return nil
+		}
+		n.ranges[len(n.ranges)-1].End = copied
+		err := w.Close()
+		w, copied = nil, 0
+		return err
+	}
+	most := min(max(finder.Rows()/rareShare, rareFlows), maxRareFlows)
+	err = finder.Find(ctx, from, to, wanted, most, func(b *flow.Batch) error {
+		if w == nil {
+			f, path, err := memoryFile()
+			if err != nil {
+				return fmt.Errorf("copy what was found: %w", err)
+			}
+			n.files, n.ranges = append(n.files, f), append(n.ranges, store.Range{Path: path})
+			w = store.NewWriter(f)
+		}
+		if err := w.Write(b); err != nil {
+			return fmt.Errorf("copy what was found: %w", err)
+		}
+		n.rows += int64(b.Len())
+		if copied += int64(b.Len()); copied >= copiedFlows {
+			return flush()
+		}
+		return nil
+	}, func(r store.Range) error {
+		if err := flush(); err != nil {
+			return err
+		}
+		n.ranges = append(n.ranges, r)
+		n.rows += r.End - r.First
+		if len(n.ranges) > maxRanges || n.rows > finder.Rows()/2 {
+			return errManyRanges
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
 	if err != nil {
-		return nil, err
+		n.close()
+		if errors.Is(err, store.ErrMany) || errors.Is(err, errManyRanges) {
+			return src, done, nil
+		}
+		return nil, done, err
 	}
-	n := narrowed{src, ranges}
-	if len(ranges) > maxRanges || n.Rows() > holder.Rows()/2 {
-		return src, nil
-	}
-	return n, nil
+	return n, n.close, nil
 }
-
-// minNarrow is how many rows are read as fast as they are looked into.
-const minNarrow = 500_000
 
 // addresses are those that flows must have in one of the columns to match, nil
 // where the filter does not name some.
@@ -117,7 +181,7 @@ func (f *Filter) addresses() map[flow.Column][]flow.Addr {
 // readParquet is the SQL of all rows of a source's files, or of those that matter.
 func readParquet(src Source) string {
 	const options = `, union_by_name = true, hive_partitioning = false, file_row_number = true, filename = 'segment path')`
-	n, ok := src.(narrowed)
+	n, ok := src.(*narrowed)
 	if !ok {
 		return "SELECT * FROM read_parquet(" + pathList(src.Paths()) + options
 	}

@@ -164,10 +164,11 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		return nil, err
 	}
 	defer src.Close()
-	reading, err := narrow(ctx, src, time.UnixMilli(q.from), time.UnixMilli(q.to), q.filters...)
+	reading, done, err := narrow(ctx, src, time.UnixMilli(q.from), time.UnixMilli(q.to), q.filters...)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	a.stats, err = e.answer(ctx, q.statement(src), reading, q.raw, func(rows *sql.Rows) error {
 		var part, rank int64
 		var bucket sql.NullInt64

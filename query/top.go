@@ -123,10 +123,11 @@ const rowsPerYield = 1024
 // out. An error of yield ends the query and is returned. The tables that
 // EachTop returns have no rows, and yield does not see their Stats.
 func (e *Engine) EachTop(ctx context.Context, src Source, r Request, yield func(i int, t *Table, last bool) error, orders ...Order) ([]*Table, error) {
-	src, err := narrow(ctx, src, r.From, r.To, r.Filter)
+	src, done, err := narrow(ctx, src, r.From, r.To, r.Filter)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	keys := keyNames(len(r.By))
 	var extra []flow.Column // that are not there anyway
 	for _, c := range r.Columns {

@@ -232,9 +232,9 @@ func verifyFile(ctx context.Context, table string, s Segment, progress func(rows
 		return 0, 0, err
 	}
 	defer f.Close()
-	v := verifier{meta: in.meta, flows: table == flowsDir || table == longTable, segment: s}
+	v := verifier{file: f, meta: in.meta, pages: in.end, flows: table == flowsDir || table == longTable, segment: s}
 	if path != s.Path {
-		if v.meta, _, err = readFooter(f); err != nil { // of the copy: its row groups may be others
+		if v.meta, v.pages, err = readFooter(f); err != nil { // of the copy: its row groups may be others
 			return 0, 0, err
 		}
 	}
@@ -263,13 +263,18 @@ func verifyFile(ctx context.Context, table string, s Segment, progress func(rows
 
 // verifier looks at the values of a file.
 type verifier struct {
+	file    *os.File
 	meta    *format.FileMetaData
+	pages   int64 // where they end
 	segment Segment
 	flows   bool // rows are flows
 	read    int64
 
-	group    int   // the row group at hand
-	left     int64 // its rows that are still to come
+	group    int         // the row group at hand
+	left     int64       // its rows that are still to come
+	index    *groupIndex // that it has, if any
+	indexer  indexer     // makes it anew
+	levels   []uint8
 	extremes map[string]*extremes
 	ranged   bool
 	first    int64 // the earliest and the latest time of flows
@@ -378,8 +383,14 @@ func (v *verifier) rows(n int, vectors []flow.Vector) error {
 		if v.group == len(v.meta.RowGroups) {
 			return errors.New("it has more rows than its footer says")
 		}
-		v.left, v.extremes = v.meta.RowGroups[v.group].NumRows, map[string]*extremes{}
+		group := &v.meta.RowGroups[v.group]
+		v.left, v.extremes = group.NumRows, map[string]*extremes{}
 		v.group++
+		var err error
+		if v.index, _, err = readIndex(v.file, v.pages, group); err != nil {
+			return err
+		}
+		v.indexer.reset(int(group.NumRows))
 	}
 	for i := range vectors {
 		x := v.extremes[vectors[i].Name]
@@ -404,6 +415,17 @@ func (v *verifier) flowColumn(x *flow.Vector) error {
 	c, known := flow.Lookup(x.Name)
 	if !known {
 		return nil
+	}
+	if v.index != nil && (c == flow.SrcAddr || c == flow.DstAddr) {
+		v.levels = v.levels[:0]
+		for _, present := range x.Present {
+			level := uint8(0)
+			if present {
+				level = 1
+			}
+			v.levels = append(v.levels, level)
+		}
+		v.indexer.add(x.Addrs, v.levels, int(v.meta.RowGroups[v.group-1].NumRows-v.left))
 	}
 	if flow.Required.Has(c) {
 		if i := slices.Index(x.Present, false); i >= 0 {
@@ -466,11 +488,14 @@ func (x *extremes) add(v *flow.Vector) {
 	}
 }
 
-// endGroup holds what the footer says of a row group against its values:
-// queries pass over row groups by it.
+// endGroup holds what the footer and the index say of a row group against its
+// values: queries pass over rows by it.
 func (v *verifier) endGroup() error {
 	if v.group == 0 {
 		return nil
+	}
+	if v.index != nil && !bytes.Equal(v.indexer.appendEntries(nil), v.index.told) {
+		return fmt.Errorf("row group %d: its index does not tell where its addresses are: queries miss flows", v.group-1)
 	}
 	group := &v.meta.RowGroups[v.group-1]
 	for i := range group.Columns {

@@ -17,8 +17,8 @@ import (
 )
 
 // encoder turns batches into Parquet files of one row group: a page of values
-// a column, preceded by a dictionary where few values repeat. It writes the
-// pages itself, straight from the batch's vectors: there is no row, no boxed
+// a column, where rows are sorted several, preceded by a dictionary where few
+// values repeat. It writes the pages itself, straight from the batch's vectors: there is no row, no boxed
 // value and no reflection on the way, which makes it several times cheaper
 // than a general writer. It keeps its buffers from file to file, and is not
 // safe for concurrent use.
@@ -32,10 +32,14 @@ type encoder struct {
 
 	seed maphash.Seed
 
-	sorts bool    // big batches
-	order []int32 // of the rows; nil is as they came
+	sorts   bool    // big batches
+	order   []int32 // of the rows; nil is as they came
+	indexed bool    // the row group gets an index, and small pages
+	index   indexer
 
-	levels []uint8 // 1 where a row has a value
+	levels []uint8 // 1 where a row has a value; nothing where all have
+	plain  []byte  // the values of a column, or those of its dictionary
+	width  int     // of an index into that, bits
 	page   []byte  // a page before compression
 	packed []byte  // and after
 	part   []byte  // what the encodings append to
@@ -57,6 +61,7 @@ func (e *encoder) encode(b *flow.Batch) []byte {
 	if e.sorts && b.Len() >= bigGroup { // no merge will do it
 		e.order = storageOrder(b.Len(), b.Addr)
 	}
+	e.beginIndex(b.Len(), e.order != nil)
 	some, all := flow.Mask{}, flow.Mask{^uint64(0), ^uint64(0)}
 	for i := range b.Present {
 		m := &b.Present[i]
@@ -77,6 +82,7 @@ func (e *encoder) encode(b *flow.Batch) []byte {
 		group.TotalCompressedSize += chunk.TotalCompressedSize
 	}
 	group.FileOffset = int64(len(magic))
+	e.endIndex(&group)
 	e.out = appendFooter(e.out, &format.FileMetaData{
 		Version:      2,
 		Schema:       schema,
@@ -91,35 +97,105 @@ func (e *encoder) encode(b *flow.Batch) []byte {
 // column appends the pages of column c, which some rows have or all, and
 // describes them in meta.
 func (e *encoder) column(b *flow.Batch, c flow.Column, all bool, meta *format.ColumnMetaData) {
-	*meta = format.ColumnMetaData{
-		Type:         physical[flow.Schema[c].Kind].Type.V,
-		PathInSchema: []string{c.String()},
-		NumValues:    int64(b.Len()),
-		Codec:        format.Zstd,
+	e.levels = e.levels[:0]
+	if !all {
+		e.gatherLevels(b, c)
 	}
-	e.page = e.definitionLevels(e.page[:0], b, c, all)
-	var encoding format.Encoding
 	switch flow.Schema[c].Kind {
 	case flow.Text:
 		e.gatherTexts(b, c)
-		meta.Statistics.NullCount = meta.NumValues - int64(len(e.texts.values))
-		encoding = e.strings(meta)
-		e.forgetTexts()
 	case flow.Address:
 		e.addrs.values = gather(e.addrs.values[:0], b.Addr(c), b.Present, e.order, c, all, func(a flow.Addr) flow.Addr { return a })
-		meta.Statistics.NullCount = meta.NumValues - int64(len(e.addrs.values))
-		encoding = e.addresses(meta)
 	default:
 		e.gatherNumbers(b, c, all)
-		meta.Statistics.NullCount = meta.NumValues - int64(len(e.numbers.values))
-		encoding = e.integers(flow.Schema[c].Kind, meta)
+	}
+	e.pages(c.String(), flow.Schema[c].Kind, b.Len(), meta)
+}
+
+// pages appends the pages of a column of which the values and levels are
+// gathered, and describes them in meta.
+func (e *encoder) pages(name string, kind flow.Kind, rows int, meta *format.ColumnMetaData) {
+	*meta = format.ColumnMetaData{
+		Type:         physical[kind].Type.V,
+		PathInSchema: []string{name},
+		NumValues:    int64(rows),
+		Codec:        format.Zstd,
+	}
+	values, size := rows, 4 // of the values in e.plain
+	for _, level := range e.levels {
+		values -= int(1 - level)
+	}
+	meta.Statistics.NullCount = int64(rows - values)
+	encoding, indexes := format.Plain, []int32(nil)
+	switch {
+	case values == 0:
+	case kind == flow.Text:
+		encoding, size = e.strings(meta), 0
+		indexes = e.texts.indexes
+		e.forgetTexts()
+	case kind == flow.Address:
+		encoding, size = e.addresses(meta), 16
+		indexes = e.addrs.indexes
+		if e.indexed && (name == flow.SrcAddr.String() || name == flow.DstAddr.String()) {
+			e.index.add(e.addrs.values, e.levels, 0)
+		}
+	default:
+		encoding = e.integers(kind, meta)
+		indexes = e.numbers.indexes
+		if meta.Type == format.Int64 {
+			size = 8
+		}
 	}
 	meta.Encoding = []format.Encoding{format.RLE, encoding}
 	if encoding == format.RLEDictionary {
 		meta.Encoding = append(meta.Encoding, format.Plain)
 	}
 	meta.DataPageOffset = int64(len(e.out))
-	e.appendPage(meta, e.page, dataPage(meta.NumValues, encoding))
+
+	// fill makes e.page a page of n rows and returns how many values it has.
+	fill := func(row, n, value int) (count int) {
+		if len(e.levels) == 0 {
+			count = n
+			e.part = append(binary.AppendUvarint(e.part[:0], uint64(n)<<1), 1)
+		} else {
+			for _, level := range e.levels[row : row+n] {
+				count += int(level)
+			}
+			e.part, _ = (&rle.Encoding{BitWidth: 1}).EncodeLevels(e.part[:0], e.levels[row:row+n])
+		}
+		e.page = append(binary.LittleEndian.AppendUint32(e.page[:0], uint32(len(e.part))), e.part...)
+		switch {
+		case values == 0:
+		case encoding == format.RLEDictionary:
+			e.part, _ = (&rle.Encoding{BitWidth: e.width}).EncodeInt32(e.part[:0], indexes[value:value+count])
+			e.page = append(append(e.page, byte(e.width)), e.part...)
+		case encoding == format.DeltaBinaryPacked:
+			e.part, _ = (&delta.BinaryPackedEncoding{}).EncodeInt64(e.part[:0], e.int64s[value:value+count])
+			e.page = append(e.page, e.part...)
+		case size == 0:
+			e.page = append(e.page, e.plain...)
+		default:
+			e.page = append(e.page, e.plain[value*size:(value+count)*size]...)
+		}
+		return count
+	}
+	most := rows
+	if e.indexed && (size > 0 || encoding == format.RLEDictionary) {
+		most = e.index.blockRows
+	}
+	e.index.column(meta.DataPageOffset)
+	for row, value := 0, 0; row < rows; {
+		n := min(most, rows-row)
+		count := fill(row, n, value)
+		for len(e.page) < smallPage && row+n < rows {
+			n = min(2*n, rows-row)
+			count = fill(row, n, value)
+		}
+		before := len(e.out)
+		e.appendPage(meta, e.page, dataPage(int64(n), encoding))
+		e.index.page(n, len(e.out)-before)
+		row, value = row+n, value+count
+	}
 }
 
 func dataPage(rows int64, encoding format.Encoding) format.PageHeader {
@@ -134,25 +210,17 @@ func dataPage(rows int64, encoding format.Encoding) format.PageHeader {
 	}
 }
 
-// definitionLevels tells which rows have a value: a run where all have.
-func (e *encoder) definitionLevels(dst []byte, b *flow.Batch, c flow.Column, all bool) []byte {
-	if all {
-		e.part = append(binary.AppendUvarint(e.part[:0], uint64(b.Len())<<1), 1)
-	} else {
-		e.levels = e.levels[:0]
-		word, shift := c>>6, c&63
-		if e.order == nil {
-			for i := range b.Present {
-				e.levels = append(e.levels, uint8(b.Present[i][word]>>shift)&1)
-			}
-		}
-		for _, i := range e.order {
+// gatherLevels tells which rows have a value.
+func (e *encoder) gatherLevels(b *flow.Batch, c flow.Column) {
+	word, shift := c>>6, c&63
+	if e.order == nil {
+		for i := range b.Present {
 			e.levels = append(e.levels, uint8(b.Present[i][word]>>shift)&1)
 		}
-		e.part, _ = (&rle.Encoding{BitWidth: 1}).EncodeLevels(e.part[:0], e.levels)
 	}
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(e.part)))
-	return append(dst, e.part...)
+	for _, i := range e.order {
+		e.levels = append(e.levels, uint8(b.Present[i][word]>>shift)&1)
+	}
 }
 
 // gatherNumbers collects the present values of a column of numbers.
@@ -199,18 +267,21 @@ func gather[V, S any](dst []V, src []S, present []flow.Mask, order []int32, c fl
 	return dst
 }
 
-// addresses appends the gathered addresses to the page, through a dictionary
-// wherever half of them repeat. Where rows are sorted, plain addresses would
-// take 1.6 bytes a flow less; but with a dictionary the flows of one address are
-// found in half to a third of the time.
+// addresses puts the gathered addresses into e.plain, through a dictionary where
+// half of them repeat; where there is an index, to which a dictionary would be a
+// large page to unpack for one flow, only where nearly all do.
 func (e *encoder) addresses(meta *format.ColumnMetaData) format.Encoding {
 	values := e.addrs.values
-	dictionary := e.addrs.build(len(values)/2+1, hashAddr)
+	limit := len(values)/2 + 1
+	if e.indexed {
+		limit = len(values)/16 + 1
+	}
+	dictionary := e.addrs.build(limit, hashAddr)
 	if dictionary {
 		values = e.addrs.distinct
 	}
 	least, most := values[0], values[0]
-	e.part = e.part[:0]
+	e.plain = e.plain[:0]
 	for i := range values {
 		v := &values[i]
 		if lessAddr(v, &least) {
@@ -218,10 +289,10 @@ func (e *encoder) addresses(meta *format.ColumnMetaData) format.Encoding {
 		} else if lessAddr(&most, v) {
 			most = *v
 		}
-		e.part = append(e.part, v[:]...)
+		e.plain = append(e.plain, v[:]...)
 	}
 	meta.Statistics.MinValue, meta.Statistics.MaxValue = least[:], most[:]
-	return e.finish(meta, dictionary, len(values), e.addrs.indexes)
+	return e.finish(meta, dictionary, len(values))
 }
 
 func lessAddr(a, b *flow.Addr) bool {
@@ -259,7 +330,7 @@ func (e *encoder) forgetTexts() {
 	e.texts.values = e.texts.values[:0]
 }
 
-// strings appends the gathered texts to the page, through a dictionary where
+// strings puts the gathered texts into e.plain, through a dictionary where
 // half of them repeat.
 func (e *encoder) strings(meta *format.ColumnMetaData) format.Encoding {
 	values := e.texts.values
@@ -268,22 +339,22 @@ func (e *encoder) strings(meta *format.ColumnMetaData) format.Encoding {
 		values = e.texts.distinct
 	}
 	least, most := values[0], values[0]
-	e.part = e.part[:0]
+	e.plain = e.plain[:0]
 	for _, v := range values {
 		least, most = min(least, v), max(most, v)
-		e.part = append(binary.LittleEndian.AppendUint32(e.part, uint32(len(v))), v...)
+		e.plain = append(binary.LittleEndian.AppendUint32(e.plain, uint32(len(v))), v...)
 	}
 	if len(least) <= longBound && len(most) <= longBound {
 		meta.Statistics.MinValue, meta.Statistics.MaxValue = []byte(least), []byte(most)
 	}
-	return e.finish(meta, dictionary, len(values), e.texts.indexes)
+	return e.finish(meta, dictionary, len(values))
 }
 
 // Texts longer than this are not worth their place in a footer.
 const longBound = 64
 
-// integers appends the gathered numbers to the page: through a dictionary
-// where few values repeat; else times as differences, numbers as they are,
+// integers puts the gathered numbers into e.plain: through a dictionary
+// where few values repeat; else times into e.int64s, for their differences, numbers as they are,
 // whose many small values zstd squeezes better than any packing of bits (ports:
 // 1.9 bytes, where a dictionary takes 2.8 and differences 2.2).
 func (e *encoder) integers(kind flow.Kind, meta *format.ColumnMetaData) format.Encoding {
@@ -314,21 +385,19 @@ func (e *encoder) integers(kind flow.Kind, meta *format.ColumnMetaData) format.E
 		for _, v := range values {
 			e.int64s = append(e.int64s, int64(v))
 		}
-		e.part, _ = (&delta.BinaryPackedEncoding{}).EncodeInt64(e.part[:0], e.int64s)
-		e.page = append(e.page, e.part...)
 		return format.DeltaBinaryPacked
 	}
-	e.part = e.part[:0]
+	e.plain = e.plain[:0]
 	if wide {
 		for _, v := range values {
-			e.part = binary.LittleEndian.AppendUint64(e.part, v)
+			e.plain = binary.LittleEndian.AppendUint64(e.plain, v)
 		}
 	} else {
 		for _, v := range values {
-			e.part = binary.LittleEndian.AppendUint32(e.part, uint32(v))
+			e.plain = binary.LittleEndian.AppendUint32(e.plain, uint32(v))
 		}
 	}
-	return e.finish(meta, dictionary, len(values), e.numbers.indexes)
+	return e.finish(meta, dictionary, len(values))
 }
 
 func appendInt(dst []byte, v uint64, wide bool) []byte {
@@ -338,21 +407,17 @@ func appendInt(dst []byte, v uint64, wide bool) []byte {
 	return binary.LittleEndian.AppendUint32(dst, uint32(v))
 }
 
-// finish takes the plain values from e.part: into the page, or into a
-// dictionary page of their own, and then the indexes into the page.
-func (e *encoder) finish(meta *format.ColumnMetaData, dictionary bool, n int, indexes []int32) format.Encoding {
+// finish appends the dictionary page, of n values, where there is one.
+func (e *encoder) finish(meta *format.ColumnMetaData, dictionary bool, n int) format.Encoding {
 	if !dictionary {
-		e.page = append(e.page, e.part...)
 		return format.Plain
 	}
 	meta.DictionaryPageOffset = int64(len(e.out))
-	e.appendPage(meta, e.part, format.PageHeader{
+	e.appendPage(meta, e.plain, format.PageHeader{
 		Type:                 format.DictionaryPage,
 		DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(n), Encoding: format.Plain}),
 	})
-	width := bits.Len(uint(n - 1))
-	e.part, _ = (&rle.Encoding{BitWidth: width}).EncodeInt32(e.part[:0], indexes)
-	e.page = append(append(e.page, byte(width)), e.part...)
+	e.width = bits.Len(uint(n - 1))
 	return format.RLEDictionary
 }
 

@@ -1,14 +1,11 @@
 package store
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -17,77 +14,6 @@ import (
 
 	"github.com/minamo-flow/minamo/flow"
 )
-
-// Range is some rows of a file, from First to before End.
-type Range struct {
-	Path       string
-	First, End int64
-}
-
-// Holding returns the rows that may hold flows between from and to in which one
-// of the columns has one of its addresses; a zero time is no bound. It looks
-// into the row groups' dictionaries, which is a small part of reading the
-// columns: a host is in few row groups of a day. Rows that it cannot tell of
-// are among them, so what it returns has to be filtered all the same.
-func (s *Snapshot) Holding(ctx context.Context, from, to time.Time, wanted map[flow.Column][]flow.Addr) ([]Range, error) {
-	found := make([][]Range, len(s.paths))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := range next {
-				found[i] = holding(s.paths[i], from, to, wanted)
-			}
-		})
-	}
-	for i := range s.paths {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	return slices.Concat(found...), ctx.Err()
-}
-
-// holding looks into one file. Of a file that it cannot understand all rows may
-// hold what is wanted: whoever reads them will say what is wrong with it.
-func holding(path string, from, to time.Time, wanted map[flow.Column][]flow.Addr) (ranges []Range) {
-	defer func() {
-		if recover() != nil {
-			ranges = []Range{{path, 0, 1 << 62}}
-		}
-	}()
-	f, err := os.Open(path)
-	if err != nil {
-		panic(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		panic(err)
-	}
-	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		panic(err)
-	}
-	meta := file.Metadata()
-	row := int64(0)
-	for g, group := range file.RowGroups() {
-		first, end := row, row+group.NumRows()
-		row = end
-		if !within(meta, &meta.RowGroups[g], from, to) || !groupHolds(f, group, meta, wanted) {
-			continue
-		}
-		if n := len(ranges); n > 0 && ranges[n-1].End == first {
-			ranges[n-1].End = end
-		} else {
-			ranges = append(ranges, Range{path, first, end})
-		}
-	}
-	return ranges
-}
 
 // within tells whether a row group may have flows between from and to, by the
 // least and greatest of its times.

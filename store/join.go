@@ -172,10 +172,13 @@ func shift(group *format.RowGroup, by int64) {
 	}
 }
 
-// verify checks the checksums of all pages that have one.
+// verify checks the checksums of all indexes, and of all pages that have one.
 func (in *input) verify() error {
 	var buffer []byte
 	for g := range in.meta.RowGroups {
+		if _, _, err := readIndex(in.file, in.end, &in.meta.RowGroups[g]); err != nil {
+			return fmt.Errorf("%s: %w", in.file.Name(), err)
+		}
 		for i := range in.meta.RowGroups[g].Columns {
 			c := &in.meta.RowGroups[g].Columns[i].MetaData
 			from := c.DataPageOffset

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"encoding/binary"
 	"unsafe"
 
-	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -30,7 +28,7 @@ func (e *encoder) encodeVectors(rows int, vectors []flow.Vector) []byte {
 	}
 	taken := make([]int, len(vectors)) // of each column's values
 	for from := 0; from < rows; from += vectorRows {
-		group := e.group(vectors, from, min(from+vectorRows, rows), taken)
+		group := e.group(vectors, from, min(from+vectorRows, rows), taken, false)
 		group.Ordinal = int16(len(meta.RowGroups))
 		meta.RowGroups = append(meta.RowGroups, group)
 	}
@@ -38,29 +36,24 @@ func (e *encoder) encodeVectors(rows int, vectors []flow.Vector) []byte {
 	return e.out
 }
 
-// group appends a row group of some rows of vectors; taken is how many values
-// of each stand before, and is moved on.
-func (e *encoder) group(vectors []flow.Vector, from, to int, taken []int) format.RowGroup {
+// group appends a row group of some rows of vectors, which get an index where
+// that is wanted; taken is how many values of each stand before, and is moved on.
+func (e *encoder) group(vectors []flow.Vector, from, to int, taken []int, indexed bool) format.RowGroup {
 	group := format.RowGroup{NumRows: int64(to - from), Columns: make([]format.ColumnChunk, len(vectors)), FileOffset: int64(len(e.out))}
+	e.beginIndex(to-from, indexed)
 	for i := range vectors {
 		chunk := &group.Columns[i].MetaData
 		taken[i] += e.vector(&vectors[i], from, to, taken[i], chunk)
 		group.TotalByteSize += chunk.TotalUncompressedSize
 		group.TotalCompressedSize += chunk.TotalCompressedSize
 	}
+	e.endIndex(&group)
 	return group
 }
 
 // vector appends the pages of some rows of a column, whose values begin at
 // first. It returns how many values they have.
 func (e *encoder) vector(v *flow.Vector, from, to, first int, meta *format.ColumnMetaData) (values int) {
-	*meta = format.ColumnMetaData{
-		Type:         physical[v.Kind].Type.V,
-		PathInSchema: []string{v.Name},
-		NumValues:    int64(to - from),
-		Codec:        format.Zstd,
-		Encoding:     []format.Encoding{format.RLE, format.Plain},
-	}
 	e.levels = e.levels[:0]
 	for _, present := range v.Present[from:to] {
 		level := uint8(0)
@@ -70,31 +63,19 @@ func (e *encoder) vector(v *flow.Vector, from, to, first int, meta *format.Colum
 		}
 		e.levels = append(e.levels, level)
 	}
-	meta.Statistics.NullCount = int64(to - from - values)
-	e.part, _ = (&rle.Encoding{BitWidth: 1}).EncodeLevels(e.part[:0], e.levels)
-	e.page = binary.LittleEndian.AppendUint32(e.page[:0], uint32(len(e.part)))
-	e.page = append(e.page, e.part...)
-	encoding := format.Plain
-	switch {
-	case values == 0:
-	case v.Kind == flow.Address:
+	if values == to-from {
+		e.levels = e.levels[:0]
+	}
+	switch v.Kind {
+	case flow.Address:
 		e.addrs.values = append(e.addrs.values[:0], v.Addrs[first:first+values]...)
-		encoding = e.addresses(meta)
-	case v.Kind == flow.Text:
+	case flow.Text:
 		for _, text := range v.Texts[first : first+values] {
 			e.texts.values = append(e.texts.values, unsafe.String(unsafe.SliceData(text), len(text)))
 		}
-		encoding = e.strings(meta)
-		e.forgetTexts()
 	default:
 		e.numbers.values = append(e.numbers.values[:0], v.Numbers[first:first+values]...)
-		encoding = e.integers(v.Kind, meta)
 	}
-	meta.Encoding[1] = encoding
-	if encoding == format.RLEDictionary {
-		meta.Encoding = append(meta.Encoding, format.Plain)
-	}
-	meta.DataPageOffset = int64(len(e.out))
-	e.appendPage(meta, e.page, dataPage(meta.NumValues, encoding))
+	e.pages(v.Name, v.Kind, to-from, meta)
 	return values
 }

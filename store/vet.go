@@ -190,6 +190,9 @@ type vetter struct {
 	packed   []byte
 	page     []byte
 	unsummed int64 // pages without a checksum
+
+	places []pagePlace // the pages of a column, as an index has them, if there is one
+	first  int64       // where they count from
 }
 
 // vet checks that the footer agrees with itself and with the file, that every
@@ -218,10 +221,19 @@ func (v *vetter) vet() error {
 		if len(group.Columns) != len(meta.Schema)-1 {
 			return fmt.Errorf("row group %d has %d columns, the schema has %d", g, len(group.Columns), len(meta.Schema)-1)
 		}
+		index, first, err := readIndex(v.file, v.end, group)
+		if err != nil {
+			return fmt.Errorf("row group %d: %w", g, err)
+		}
 		for i := range group.Columns {
 			c := &group.Columns[i].MetaData
 			if len(c.PathInSchema) != 1 || c.PathInSchema[0] != meta.Schema[1+i].Name || c.Type != meta.Schema[1+i].Type.V {
 				return fmt.Errorf("row group %d: column %v is not that of the schema, %s", g, c.PathInSchema, meta.Schema[1+i].Name)
+			}
+			v.places, v.first = nil, c.DataPageOffset
+			if index != nil {
+				v.places, _ = index.pagesOf(c.DataPageOffset - first)
+				v.first = first
 			}
 			if err := v.chunk(group, c); err != nil {
 				return fmt.Errorf("row group %d, column %v: %w", g, c.PathInSchema, err)
@@ -256,6 +268,7 @@ func (v *vetter) chunk(group *format.RowGroup, c *format.ColumnMetaData) error {
 		if header.UncompressedPageSize < 0 || header.UncompressedPageSize > maxPage {
 			return fmt.Errorf("a page claims %d bytes", header.UncompressedPageSize)
 		}
+		begin := at
 		v.packed = slices.Grow(v.packed[:0], int(size))[:size]
 		if _, err := v.file.ReadAt(v.packed, at+n); err != nil {
 			return err
@@ -274,6 +287,9 @@ func (v *vetter) chunk(group *format.RowGroup, c *format.ColumnMetaData) error {
 			return fmt.Errorf("a page claims %d values", count)
 		}
 		if data {
+			if v.places != nil && !slices.Contains(v.places, pagePlace{values, count, begin - v.first, at - begin}) {
+				return errors.New("the index of its row group has other pages")
+			}
 			values += count
 		}
 		if err := v.decompress(c.Codec, header); err != nil {
