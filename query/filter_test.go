@@ -681,7 +681,7 @@ func TestNumbersInColumns(t *testing.T) {
 
 func TestCheckColumnName(t *testing.T) {
 	for name, want := range map[string]string{
-		"site": "", "vni2": "",
+		"building": "", "vni2": "",
 		"vni": "filter", "src": "filter", "not": "filter", "in": "filter", "eq": "filter", "has": "filter", "src_addr": "filter",
 		"app": "ranked", "srcip": "ranked", "record": "ranked", "flows": "filter",
 	} {
@@ -703,11 +703,11 @@ func TestOwnColumns(t *testing.T) {
 		}
 		return
 	}
-	if _, err := ParseFilter("site 7"); err == nil {
-		t.Error("site is known before it is defined")
+	if _, err := ParseFilter("building 7"); err == nil {
+		t.Error("building is known before it is defined")
 	}
-	if _, err := ParseDimension("site"); err == nil {
-		t.Error("site is a dimension before it is defined")
+	if _, err := ParseDimension("building"); err == nil {
+		t.Error("building is a dimension before it is defined")
 	}
 	b := randomFlows(5, 100)
 	old := writeParquet(t, newEngine(t), b) // before the column was defined
