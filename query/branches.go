@@ -75,7 +75,7 @@ func (r *Request) from(further string) (relation string) {
 		further = " AND " + further
 	}
 	branches := r.Filter.branches()
-	if len(branches) == 1 {
+	if r.few || len(branches) == 1 {
 		return "flows WHERE " + r.where() + further
 	}
 	parts := make([]string, len(branches))

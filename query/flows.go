@@ -27,6 +27,7 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 		return Stats{}, err
 	}
 	defer done()
+	r.few = allCopied(src)
 	columns := r.Columns
 	if columns == nil {
 		if columns, err = e.columnsOf(ctx, src.Paths()); err != nil {
@@ -54,9 +55,9 @@ func (e *Engine) Flows(ctx context.Context, src Source, r Request, yield func(*f
 	if r.Limit > 0 {
 		f.left = r.Limit
 	}
-	few, isFew := src.(*narrowed)
+	narrow, isFew := src.(*narrowed)
 	if isFew && r.Order == "" {
-		s.body += storageOrder(few.Paths())
+		s.body += storageOrder(narrow.Paths())
 	}
 	if isFew || r.Order != "" {
 		s.body += limit(r.Limit)

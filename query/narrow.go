@@ -36,6 +36,12 @@ func (n *narrowed) Paths() (paths []string) {
 // Rows counts them.
 func (n *narrowed) Rows() int64 { return n.rows }
 
+// allCopied tells whether a source is nothing but copies of flows that were found.
+func allCopied(src Source) bool {
+	n, ok := src.(*narrowed)
+	return ok && len(n.files) == len(n.ranges)
+}
+
 // close forgets the copies.
 func (n *narrowed) close() {
 	for _, f := range n.files {

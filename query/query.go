@@ -147,6 +147,8 @@ type Request struct {
 	Having *Filter // groups that do not match are part of the rest; it sees their sums, times and keys
 	Fold   Fold    // both directions of a connection make one group
 	First  int     // only the first so many of the flows that match, in the order of storage; 0 is all
+
+	few bool // nearly all flows that are read match: to look twice does not pay
 }
 
 // Fold tells which side of a connection stands first, where both directions

@@ -128,6 +128,7 @@ func (e *Engine) EachTop(ctx context.Context, src Source, r Request, yield func(
 		return nil, err
 	}
 	defer done()
+	r.few = allCopied(src)
 	keys := keyNames(len(r.By))
 	var extra []flow.Column // that are not there anyway
 	for _, c := range r.Columns {

@@ -449,6 +449,17 @@ func (f *finder) compare(first int64, addrs []flow.Addr) error {
 		if err != nil {
 			return err
 		}
+		if encoding == format.Plain && len(f.levels) == 0 { // as a rule
+			if int64(len(values)) < p.rows*16 {
+				return errIndex
+			}
+			for row := max(p.row, first); row < min(p.row+p.rows, last); row++ {
+				if is(values[(row-p.row)*16:][:16]) {
+					f.hits[row-first] = true
+				}
+			}
+			continue
+		}
 		i := 0 // of the values
 		for row := p.row; row < min(p.row+p.rows, last); row++ {
 			if len(f.levels) > 0 && f.levels[row-p.row] == 0 {
