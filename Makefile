@@ -53,6 +53,10 @@ bench: install build ## speed beside peers in the same run: decoding (goflow2), 
 benchday: install build ## speed of answers over a day of flows, beside nfdump and DuckDB (FLOWS=3000000 DIR=…)
 	go run ./bench/day --minamo bin/minamo --flows $(or $(FLOWS),3000000) --dir $(or $(DIR),.cache/day)
 
+.PHONY: benchprobe
+benchprobe: install toolchain ## speed of metering packets, beside softflowd
+	go run ./bench/probe
+
 screenshot: install build ## take docs/screenshot.png of the console with data in it
 	MINAMO_SCREENSHOT=$(CURDIR)/docs/screenshot.png MINAMO=$(CURDIR)/bin/minamo go test -count=1 -run TestConsole ./e2e
 
