@@ -64,12 +64,14 @@ var Required = func() Mask {
 // its bit before the batch is truncated or reset: that is how the batch knows
 // what to clear, and why appending costs nothing.
 //
-// A Batch is not safe for concurrent use. Once handed on it is read-only.
+// A Batch is not safe for concurrent use, not even to be read: a vector is made
+// when it is first asked for. Once handed on it is read-only.
 type Batch struct {
 	Present []Mask // one mask a row
 
-	// The vectors are as long as there is room, so that appending is no more
-	// than counting; who asks for one gets the n values that are in use.
+	// A vector is made when it is first asked for: of a hundred columns a
+	// device sends thirty. Then it is as long as there is room, so that appending
+	// is no more than counting; who asks gets the n values that are in use.
 	n    int
 	u8   [MaxColumns][]uint8
 	u16  [MaxColumns][]uint16
@@ -91,27 +93,57 @@ func NewBatch(capacity int) *Batch {
 // Len is the number of rows.
 func (b *Batch) Len() int { return b.n }
 
-// The vectors of a column, Len long, by the column's Kind; for a column of
-// another kind they are empty. They are invalid after the next Extend.
-func (b *Batch) U8(c Column) []uint8   { return used(b.u8[c], b.n) }
-func (b *Batch) U16(c Column) []uint16 { return used(b.u16[c], b.n) }
-func (b *Batch) U32(c Column) []uint32 { return used(b.u32[c], b.n) }
+// The vectors of a column, Len long, by the Kind of the column: to ask for another
+// is a panic. They are invalid after the next Extend.
+func (b *Batch) U8(c Column) []uint8 {
+	if b.u8[c] == nil {
+		b.allot(c)
+	}
+	return b.u8[c][:b.n]
+}
+
+func (b *Batch) U16(c Column) []uint16 {
+	if b.u16[c] == nil {
+		b.allot(c)
+	}
+	return b.u16[c][:b.n]
+}
+
+func (b *Batch) U32(c Column) []uint32 {
+	if b.u32[c] == nil {
+		b.allot(c)
+	}
+	return b.u32[c][:b.n]
+}
 
 // U64 holds the columns of kind Uint64 and MAC.
-func (b *Batch) U64(c Column) []uint64 { return used(b.u64[c], b.n) }
+func (b *Batch) U64(c Column) []uint64 {
+	if b.u64[c] == nil {
+		b.allot(c)
+	}
+	return b.u64[c][:b.n]
+}
 
 // Time holds milliseconds since the epoch.
-func (b *Batch) Time(c Column) []int64 { return used(b.time[c], b.n) }
+func (b *Batch) Time(c Column) []int64 {
+	if b.time[c] == nil {
+		b.allot(c)
+	}
+	return b.time[c][:b.n]
+}
 
 // Addr holds addresses.
-func (b *Batch) Addr(c Column) []Addr { return used(b.addr[c], b.n) }
-
-func used[T any](v []T, n int) []T { return v[:min(n, len(v))] }
+func (b *Batch) Addr(c Column) []Addr {
+	if b.addr[c] == nil {
+		b.allot(c)
+	}
+	return b.addr[c][:b.n]
+}
 
 // Text returns the value of a column of kind Text in row i: empty where it is
 // absent. It is valid until the batch is reset, and not to be written to.
 func (b *Batch) Text(c Column, i int) []byte {
-	at := b.u64[c][i]
+	at := b.U64(c)[i]
 	return b.text[at>>16:][:at&maxText]
 }
 
@@ -132,7 +164,7 @@ func (b *Batch) SetText(c Column, i int, v []byte) {
 		}
 		v = v[size:]
 	}
-	b.u64[c][i] = uint64(from)<<16 | uint64(len(b.text)-from)
+	b.U64(c)[i] = uint64(from)<<16 | uint64(len(b.text)-from)
 	b.Present[i].Add(c)
 }
 
@@ -142,15 +174,15 @@ const maxText = 1<<16 - 1
 func (b *Batch) Uint(c Column, i int) uint64 {
 	switch Schema[c].Kind {
 	case Uint8:
-		return uint64(b.u8[c][i])
+		return uint64(b.U8(c)[i])
 	case Uint16:
-		return uint64(b.u16[c][i])
+		return uint64(b.U16(c)[i])
 	case Uint32:
-		return uint64(b.u32[c][i])
+		return uint64(b.U32(c)[i])
 	case Time:
-		return uint64(b.time[c][i])
+		return uint64(b.Time(c)[i])
 	default:
-		return b.u64[c][i]
+		return b.U64(c)[i]
 	}
 }
 
@@ -160,22 +192,22 @@ func (b *Batch) Uint(c Column, i int) uint64 {
 func (b *Batch) SetUint(c Column, i int, v uint64) {
 	switch Schema[c].Kind {
 	case Uint8:
-		b.u8[c][i] = uint8(min(v, 0xff))
+		b.U8(c)[i] = uint8(min(v, 0xff))
 	case Uint16:
-		b.u16[c][i] = uint16(min(v, 0xffff))
+		b.U16(c)[i] = uint16(min(v, 0xffff))
 	case Uint32:
-		b.u32[c][i] = uint32(min(v, 0xffffffff))
+		b.U32(c)[i] = uint32(min(v, 0xffffffff))
 	case Time:
-		b.time[c][i] = int64(v)
+		b.Time(c)[i] = int64(v)
 	default:
-		b.u64[c][i] = v
+		b.U64(c)[i] = v
 	}
 	b.Present[i].Add(c)
 }
 
 // SetAddr sets an address of row i and marks it present.
 func (b *Batch) SetAddr(c Column, i int, a Addr) {
-	b.addr[c][i] = a
+	b.Addr(c)[i] = a
 	b.Present[i].Add(c)
 }
 
@@ -199,17 +231,17 @@ func (b *Batch) Truncate(n int) {
 	for c := range dirty.All() {
 		switch Schema[c].Kind {
 		case Uint8:
-			clear(b.u8[c][n:b.n])
+			wipe(b.u8[c], n, b.n)
 		case Uint16:
-			clear(b.u16[c][n:b.n])
+			wipe(b.u16[c], n, b.n)
 		case Uint32:
-			clear(b.u32[c][n:b.n])
+			wipe(b.u32[c], n, b.n)
 		case Time:
-			clear(b.time[c][n:b.n])
+			wipe(b.time[c], n, b.n)
 		case Address:
-			clear(b.addr[c][n:b.n])
+			wipe(b.addr[c], n, b.n)
 		default:
-			clear(b.u64[c][n:b.n])
+			wipe(b.u64[c], n, b.n)
 		}
 	}
 	clear(b.Present[n:])
@@ -234,30 +266,61 @@ func (b *Batch) Append(src *Batch, from, to int) {
 	for c := range present.All() {
 		switch Schema[c].Kind {
 		case Uint8:
-			copy(b.u8[c][first:], src.u8[c][from:to])
+			copy(b.U8(c)[first:], src.U8(c)[from:to])
 		case Uint16:
-			copy(b.u16[c][first:], src.u16[c][from:to])
+			copy(b.U16(c)[first:], src.U16(c)[from:to])
 		case Uint32:
-			copy(b.u32[c][first:], src.u32[c][from:to])
+			copy(b.U32(c)[first:], src.U32(c)[from:to])
 		case Time:
-			copy(b.time[c][first:], src.time[c][from:to])
+			copy(b.Time(c)[first:], src.Time(c)[from:to])
 		case Address:
-			copy(b.addr[c][first:], src.addr[c][from:to])
+			copy(b.Addr(c)[first:], src.Addr(c)[from:to])
 		case Text:
 			for i := from; i < to; i++ {
 				if src.Present[i].Has(c) {
 					text := src.Text(c, i)
-					b.u64[c][first+i-from] = uint64(len(b.text))<<16 | uint64(len(text))
+					b.U64(c)[first+i-from] = uint64(len(b.text))<<16 | uint64(len(text))
 					b.text = append(b.text, text...)
 				}
 			}
 		default:
-			copy(b.u64[c][first:], src.u64[c][from:to])
+			copy(b.U64(c)[first:], src.U64(c)[from:to])
 		}
 	}
 }
 
-// grow gives every vector room for capacity rows.
+// wipe clears some values of a vector, if it was made.
+func wipe[T any](v []T, from, to int) {
+	if v != nil {
+		clear(v[from:to])
+	}
+}
+
+// allot makes the vector of a column, if there is none.
+func (b *Batch) allot(c Column) {
+	switch room := cap(b.Present); Schema[c].Kind {
+	case Uint8:
+		fresh(&b.u8[c], room)
+	case Uint16:
+		fresh(&b.u16[c], room)
+	case Uint32:
+		fresh(&b.u32[c], room)
+	case Time:
+		fresh(&b.time[c], room)
+	case Address:
+		fresh(&b.addr[c], room)
+	default:
+		fresh(&b.u64[c], room)
+	}
+}
+
+func fresh[T any](v *[]T, room int) {
+	if *v == nil {
+		*v = make([]T, room)
+	}
+}
+
+// grow gives every vector that was made room for capacity rows.
 func (b *Batch) grow(capacity int) {
 	present := make([]Mask, b.n, capacity)
 	copy(present, b.Present)
@@ -281,6 +344,9 @@ func (b *Batch) grow(capacity int) {
 }
 
 func regrow[T any](v []T, capacity int) []T {
+	if v == nil {
+		return nil
+	}
 	grown := make([]T, capacity)
 	copy(grown, v)
 	return grown

@@ -52,6 +52,33 @@ func TestBatchKeepsAbsentValuesZero(t *testing.T) {
 	}
 }
 
+// A column that nobody sends takes no room, and one that is asked for late is
+// there for all rows, those that are still to come too.
+func TestVectorsAreMadeWhenAskedFor(t *testing.T) {
+	b := NewBatch(4)
+	b.Extend(3)
+	b.Present[2].Add(SrcAS) // present, and 0
+	if b.u32[SrcAS] != nil || b.u64[Bytes] != nil {
+		t.Error("a vector that nobody asked for")
+	}
+	c := NewBatch(1)
+	c.Append(b, 1, 3)
+	if !c.Present[1].Has(SrcAS) || c.U32(SrcAS)[1] != 0 || len(c.U32(SrcAS)) != 2 {
+		t.Error("a zero was not copied")
+	}
+	b.U64(Bytes)[2] = 7
+	b.Extend(100)
+	b.SetUint(Bytes, 102, 8)
+	if b.U64(Bytes)[2] != 7 || len(b.U64(Bytes)) != 103 || len(b.Addr(DstAddr)) != 103 {
+		t.Error("a vector lost its values, or has not all rows")
+	}
+	b.Truncate(2)
+	b.Extend(1)
+	if b.Present[2] != (Mask{}) || b.U32(SrcAS)[2] != 0 {
+		t.Error("not clean")
+	}
+}
+
 func TestAppendJSON(t *testing.T) {
 	b := NewBatch(1)
 	b.Extend(1)
