@@ -195,6 +195,18 @@ func (f *finder) find(path string) (parts []found) {
 		if !groupHolds(f.file, old.RowGroups()[g], meta, f.wanted) {
 			continue
 		}
+		if group.NumRows <= smallGroup {
+			if part, err := f.small(meta, old.RowGroups()[g], group); err == nil {
+				if part.n > 0 {
+					part.Range = here
+					parts = append(parts, part)
+				}
+				if f.enough(part.n) {
+					return parts
+				}
+				continue
+			}
+		}
 		parts = append(parts, found{Range: here})
 		mixed = true
 	}
@@ -210,6 +222,77 @@ func (f *finder) find(path string) (parts []found) {
 		return ranges
 	}
 	return parts
+}
+
+// smallGroup is how many rows of a row group without an index are decoded
+// sooner than DuckDB is asked about them.
+const smallGroup = 1 << 14
+
+// small returns the flows of a row group that have an address, by decoding all
+// of it.
+func (f *finder) small(meta *format.FileMetaData, group parquet.RowGroup, described *format.RowGroup) (part found, err error) {
+	var vectors []flow.Vector
+	var leaves []leaf
+	for i := range meta.Schema[1:] {
+		e := &meta.Schema[1+i]
+		kind, known := ours(e.Name)
+		if !known {
+			continue
+		}
+		units, isTime := perMillisecond(e)
+		if want := physical[kind]; e.Type != want.Type || e.TypeLength.V != want.TypeLength.V || kind == flow.Time && (!isTime || units != 1) || wideDeltas(&described.Columns[i].MetaData) {
+			return part, fmt.Errorf("column %s is to be read otherwise", e.Name)
+		}
+		vectors, leaves = append(vectors, flow.Vector{Name: e.Name, Kind: kind}), append(leaves, leaf{i, units})
+	}
+	err = readGroup(group, leaves, vectors, func(rows int, vectors []flow.Vector) error {
+		f.hits = slices.Grow(f.hits[:0], rows)[:rows]
+		clear(f.hits)
+		for i := range vectors {
+			c, _ := flow.Lookup(vectors[i].Name)
+			next := 0
+			for row, present := range vectors[i].Present {
+				if present && f.wanted[c] != nil {
+					f.hits[row] = f.hits[row] || slices.Contains(f.wanted[c], vectors[i].Addrs[next])
+					next++
+				}
+			}
+		}
+		for _, hit := range f.hits {
+			if hit {
+				part.n++
+			}
+		}
+		if part.n == 0 {
+			return nil
+		}
+		for i := range vectors {
+			v := &vectors[i]
+			kept := flow.Vector{Name: v.Name, Kind: v.Kind}
+			next := 0
+			for row, present := range v.Present {
+				if f.hits[row] {
+					kept.Present = append(kept.Present, present)
+				}
+				if !present {
+					continue
+				}
+				switch {
+				case !f.hits[row]:
+				case v.Kind == flow.Address:
+					kept.Addrs = append(kept.Addrs, v.Addrs[next])
+				case v.Kind == flow.Text:
+					kept.Texts = append(kept.Texts, v.Texts[next])
+				default:
+					kept.Numbers = append(kept.Numbers, v.Numbers[next])
+				}
+				next++
+			}
+			part.vectors = append(part.vectors, kept)
+		}
+		return nil
+	})
+	return part, err
 }
 
 // index reads the index of a row group, nil where it has none that tells of
