@@ -40,7 +40,8 @@ type CacheConfig struct {
 	// directions come by (a SPAN port), exchanged for who sees one come in by
 	// an interface and the other leave by it.
 	Biflow bool
-	// Rows bounds what a call of Expire or Flush appends; 0 is no bound.
+	// Rows bounds what a call of Expire or Flush appends, rounded up to a few
+	// hundreds; 0 is no bound.
 	Rows int
 }
 
@@ -251,7 +252,7 @@ func (c *Cache) look(n int) {
 	for _, i := range at[:n] {
 		if i > 0 {
 			e, words, l := c.at(i - 1)
-			touched += e.packets + words[0] + uint64(l.older)
+			touched += e.packets + words[0] + words[w-1] + uint64(l.older)
 		}
 	}
 	c.touched += touched
@@ -497,8 +498,9 @@ func (c *Cache) settle(packets, out *flow.Batch) {
 }
 
 // Expire sets the clock to now, in ms UTC, unless it is later already, and
-// appends the flows that are due to out. It tells whether there may be more,
-// where CacheConfig.Rows bounds them.
+// appends the flows that are due to out. The clock is the packets': who reads a
+// file has no use for it. It tells whether there may be more, where
+// CacheConfig.Rows bounds them.
 func (c *Cache) Expire(now int64, out *flow.Batch) (more bool) {
 	c.now = max(c.now, now)
 	return c.drain(out, c.expire)

@@ -160,3 +160,49 @@ func TestEntrySize(t *testing.T) {
 		t.Errorf("an entry has %d bytes", size)
 	}
 }
+
+// Who asks for it gets many flows in pieces.
+func TestExpireAndFlushAreBounded(t *testing.T) {
+	const flows = 10_000
+	c, in, out := NewCache(CacheConfig{Rows: 1000}), flow.NewBatch(flows), flow.NewBatch(2000)
+	for n := range flows {
+		pkt{ms: 0, port: uint16(n)}.put(in)
+	}
+	c.Add(in, 0, flows, out)
+	in.Reset()
+	pkt{ms: 20_000, port: 1}.put(in)
+	c.Add(in, 0, 1, out)
+	if out.Len() == 0 || out.Len() > 1000 {
+		t.Errorf("a packet behind a silence ends %d flows at once", out.Len())
+	}
+	total := out.Len()
+	for _, some := range []func(*flow.Batch) bool{func(b *flow.Batch) bool {
+		return c.Expire(20_000, b)
+	}, c.Flush} {
+		for more := true; more; {
+			out.Reset()
+			more = some(out)
+			if total += out.Len(); out.Len() > 1200 {
+				t.Errorf("%d flows in one call", out.Len())
+			}
+		}
+	}
+	if total != flows+1 {
+		t.Errorf("%d flows ended", total)
+	}
+}
+
+// A key of what can't be one is a key of the rest, and values are those that
+// are wanted.
+func TestKeyAndValuesAreChosen(t *testing.T) {
+	c := NewCache(CacheConfig{Key: flow.MaskOf(flow.Protocol, flow.Bytes, flow.Start, flow.ASPath, flow.Biflow), Values: flow.MaskOf(flow.DstPort, flow.ASPath)})
+	in, out := flow.NewBatch(4), flow.NewBatch(4)
+	pkt{ms: 5, port: 1, flags: "S"}.put(in)
+	pkt{ms: 6, port: 2, flags: "A"}.put(in)
+	c.Add(in, 0, 2, out)
+	c.Flush(out)
+	want := `[{"start":"1970-01-01T00:00:00.005Z","end":"1970-01-01T00:00:00.006Z","packets":2,"bytes":200,"protocol":6,"dst_port":443,"flow_end_reason":"forced end"}]`
+	if got := fmt.Sprint(rows(out)); got != want {
+		t.Errorf("%s, expected %s", got, want)
+	}
+}
