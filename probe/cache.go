@@ -209,7 +209,7 @@ func (c *Cache) Stats() CacheStats {
 // appended to out, at most a few for each packet: after a long silence, others
 // that are due follow with the next call, or with Expire.
 func (c *Cache) Add(packets *flow.Batch, from, to int, out *flow.Batch) {
-	c.learn(packets, from, to)
+	seen := c.learn(packets, from, to)
 	in := counters{
 		present: packets.Present,
 		start:   packets.Time(flow.Start),
@@ -219,7 +219,7 @@ func (c *Cache) Add(packets *flow.Batch, from, to int, out *flow.Batch) {
 	}
 	for ; from < to; from += block {
 		end := min(from+block, to)
-		c.pack(c.keys, packets, from, end)
+		c.pack(c.keys, packets, from, end, seen)
 		c.look(end - from)
 		for row := from; row < end; row++ {
 			c.add(&in, row, row-from)

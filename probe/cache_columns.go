@@ -135,15 +135,15 @@ func (l *columns) known(present flow.Mask) flow.Mask {
 	return flow.Mask{present[0] & l.placed[0], present[1] & l.placed[1]}
 }
 
-// learn gives a place to the values that occur for the first time.
-func (c *Cache) learn(packets *flow.Batch, from, to int) {
-	var seen flow.Mask
+// learn gives a place to the values that occur for the first time, and returns
+// all columns that occur.
+func (c *Cache) learn(packets *flow.Batch, from, to int) (seen flow.Mask) {
 	for _, m := range packets.Present[from:to] {
 		seen.Or(m)
 	}
 	news := flow.Mask{seen[0] & c.unplaced[0], seen[1] & c.unplaced[1]}
 	if news == (flow.Mask{}) {
-		return
+		return seen
 	}
 	for _, size := range []int{128, 64, 48, 32, 16, 8} {
 		for v := range news.All() {
@@ -157,13 +157,18 @@ func (c *Cache) learn(packets *flow.Batch, from, to int) {
 	if c.stride > c.words {
 		c.widen(c.stride)
 	}
+	return seen
 }
 
-// pack copies the key columns of the rows [from, to) into words, keyWords a row.
-func (l *columns) pack(words []uint64, b *flow.Batch, from, to int) {
+// pack copies the key columns of the rows [from, to), those that occur, into
+// words, keyWords a row.
+func (l *columns) pack(words []uint64, b *flow.Batch, from, to int, seen flow.Mask) {
 	clear(words[:(to-from)*l.keyWords])
 	for n := range l.key {
 		f := &l.key[n]
+		if !seen.Has(f.column) {
+			continue
+		}
 		switch f.kind {
 		case flow.Uint8:
 			packColumn(words, l.keyWords, f, b.U8(f.column)[from:to])
