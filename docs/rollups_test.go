@@ -45,7 +45,7 @@ says which tables it came from. Nobody has to set anything up.
 - **Late flows** land where they belong: cells are counted by the time of the
   flows, not by when they came.
 - **New flows** are in the answer at once: what is not summed up yet is read as flows.
-  That is a quarter of a million of them, or five minutes, about.
+  That is half a million of them, or five minutes, about.
 - **They outlive the flows.** ` + "`store.rollups`" + ` in the configuration says how long they are
   kept. Where the flows are gone, only rollups answer.
 - **A table that a new version brings** is made of the flows that are still kept,

@@ -16,9 +16,12 @@ type Builder struct {
 	times   []int64       // of the buckets
 	direct  []*direct     // the cubes that are made of flows
 
+	part   *flow.Batch
 	rows   []row
 	pieces []piece
 	packed []uint64
+
+	spare spare
 }
 
 // direct is a cube and its cells by bucket.
@@ -39,7 +42,7 @@ const MaxSpan = 12 * 60 * 60_000 // milliseconds
 
 // NewBuilder returns a Builder without flows.
 func NewBuilder() *Builder {
-	b := &Builder{Long: flow.NewBatch(1), minutes: map[int64]int{}}
+	b := &Builder{Long: flow.NewBatch(1), minutes: map[int64]int{}, part: flow.NewBatch(chunk), spare: spare{}}
 	for _, c := range Cubes {
 		if c.From == nil {
 			b.direct = append(b.direct, &direct{cube: c})
@@ -54,11 +57,10 @@ const chunk = 2048
 
 // Add takes the flows of a batch that has the columns Needs.
 func (b *Builder) Add(flows *flow.Batch) {
-	part := flow.NewBatch(chunk)
 	for from := 0; from < flows.Len(); from += chunk {
-		part.Reset()
-		part.Append(flows, from, min(from+chunk, flows.Len()))
-		b.add(part)
+		b.part.Reset()
+		b.part.Append(flows, from, min(from+chunk, flows.Len()))
+		b.add(b.part)
 	}
 }
 
@@ -76,7 +78,7 @@ func (b *Builder) add(flows *flow.Batch) {
 		words := d.cube.layout.words
 		b.packed = d.cube.pack(b.packed[:0], flows, b.rows)
 		for len(d.cells) < len(b.times) {
-			d.cells = append(d.cells, &cells{words: words})
+			d.cells = append(d.cells, b.spare.take(words, 0))
 		}
 		for i := range b.pieces {
 			p := &b.pieces[i]
@@ -115,40 +117,43 @@ func (b *Builder) index(at int64) int {
 	return i
 }
 
-// Tables hands every table to yield: all cubes at all levels, already cut. The
-// Builder is of no use after that.
+// Tables hands every table to yield: all cubes at all levels, already cut. After
+// that the Builder is without flows again.
 func (b *Builder) Tables(yield func(*Cells) error) error {
 	for _, d := range b.direct {
 		minutes := NewCells(d.cube, Minute)
 		for i, c := range d.cells {
 			minutes.buckets[b.times[i]] = &bucket{kept: *c, rest: cells{words: c.words}}
 		}
-		d.cells = nil
-		if err := tables(minutes, yield); err != nil {
+		d.cells = d.cells[:0]
+		if err := b.tables(minutes, yield); err != nil {
 			return err
 		}
 	}
+	clear(b.minutes)
+	b.times = b.times[:0]
+	b.Long.Reset()
 	return nil
 }
 
 // tables hands on the table at all its levels, and those of the cubes that are
 // made from it. What is cut is no longer complete, so that comes last.
-func tables(minutes *Cells, yield func(*Cells) error) error {
+func (b *Builder) tables(minutes *Cells, yield func(*Cells) error) error {
 	for _, c := range Cubes {
 		if c.From == minutes.Cube {
-			if err := tables(minutes.fold(c), yield); err != nil {
+			if err := b.tables(minutes.fold(c, b.spare), yield); err != nil {
 				return err
 			}
 		}
 	}
-	hours := minutes.rise(Hour)
-	minutes.Cut()
+	hours := minutes.rise(Hour, b.spare)
+	minutes.settle(b.spare)
 	if err := yield(minutes); err != nil {
 		return err
 	}
-	days := hours.rise(Day)
+	days := hours.rise(Day, b.spare)
 	for _, t := range []*Cells{hours, days} {
-		t.Cut()
+		t.settle(b.spare)
 		if err := yield(t); err != nil {
 			return err
 		}

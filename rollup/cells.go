@@ -3,6 +3,7 @@ package rollup
 import (
 	"cmp"
 	"maps"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -35,12 +36,55 @@ type cells struct {
 	keys  []uint64 // words of each cell
 	sums  []Sums
 	table []int32 // index of a cell plus one, 0 is free; a power of two long
+	last  int     // the cell that was asked for last: flows come sorted, mostly
+}
+
+// spare are tables that are no longer in use, by the length of their keys, for
+// their room: the cells of all pairs of addresses are many megabytes, made and
+// cut several times a minute.
+type spare map[int][]cells
+
+// take returns an empty table with room for n cells; where it is not known how
+// many they will be, 0, with the most room there is.
+func (s spare) take(words, n int) *cells {
+	c := &cells{words: words}
+	if had := s[words]; len(had) > 0 {
+		best := 0
+		for i := range had {
+			room, most := cap(had[i].sums), cap(had[best].sums)
+			if enough := n > 0 && most >= n; enough && n <= room && room < most || !enough && room > most {
+				best = i
+			}
+		}
+		c.keys, c.sums, c.table = had[best].keys[:0], had[best].sums[:0], had[best].table[:0]
+		s[words] = slices.Delete(had, best, best+1)
+	}
+	if n > 0 {
+		c.reserve(n)
+	}
+	return c
+}
+
+func (s spare) put(c cells) { s[c.words] = append(s[c.words], c) }
+
+// copyOf makes c a copy of o.
+func (c *cells) copyOf(o *cells) {
+	c.words, c.keys, c.sums = o.words, append(c.keys[:0], o.keys...), append(c.sums[:0], o.sums...)
+	c.table = append(c.table[:0], o.table...)
 }
 
 func (c *cells) key(i int) []uint64 { return c.keys[i*c.words : (i+1)*c.words] }
 
 // at returns the cell of a key, a new one if there is none.
 func (c *cells) at(key []uint64) int {
+	if c.last < len(c.sums) && same(c.keys[c.last*c.words:], key) {
+		return c.last
+	}
+	c.last = c.find(key)
+	return c.last
+}
+
+func (c *cells) find(key []uint64) int {
 	if 2*len(c.sums) >= len(c.table) {
 		c.grow()
 	}
@@ -85,7 +129,13 @@ func (c *cells) grow() { c.index(max(32, 2*len(c.sums))) }
 
 // index makes a table for n cells.
 func (c *cells) index(n int) {
-	c.table = make([]int32, 1<<bits.Len(uint(2*n)))
+	size := 1 << bits.Len(uint(2*n))
+	if cap(c.table) < size {
+		c.table = make([]int32, size)
+	} else {
+		c.table = c.table[:size]
+		clear(c.table)
+	}
 	mask := uint64(len(c.table) - 1)
 	for i := range c.sums {
 		slot := hash(c.key(i)) & mask
@@ -153,33 +203,92 @@ func floor(at, step int64) int64 {
 }
 
 // rise sums the cells up to a longer level.
-func (t *Cells) rise(l Level) *Cells {
-	up := NewCells(t.Cube, l)
+func (t *Cells) rise(l Level, room spare) *Cells {
+	// Of the buckets that become one, the greatest is copied: that is cheaper than
+	// to add its cells one by one, and of a day there often is a single hour.
+	greatest, sizes := map[int64]int64{}, map[int64]int{}
 	for at, b := range t.buckets {
-		to := &up.bucket(floor(at, steps[l])).kept
-		if to.table == nil {
-			to.reserve(len(b.kept.sums))
+		to := floor(at, steps[l])
+		sizes[to] += len(b.kept.sums)
+		if g, ok := greatest[to]; !ok || len(b.kept.sums) > len(t.buckets[g].kept.sums) {
+			greatest[to] = at
 		}
-		for i := range b.kept.sums {
-			to.add(b.kept.key(i), b.kept.sums[i])
+	}
+	up := NewCells(t.Cube, l)
+	for to, g := range greatest {
+		from := &t.buckets[g].kept
+		c := room.take(from.words, sizes[to])
+		c.copyOf(from)
+		if sizes[to] > len(c.sums) {
+			c.index(sizes[to])
+		}
+		up.buckets[to] = &bucket{kept: *c, rest: cells{words: c.words}}
+	}
+	for at, b := range t.buckets {
+		if to := floor(at, steps[l]); greatest[to] != at {
+			up.buckets[to].kept.addAll(&b.kept)
 		}
 	}
 	return up
 }
 
 // fold sums the cells up to a smaller cube.
-func (t *Cells) fold(c *Cube) *Cells {
+func (t *Cells) fold(c *Cube, room spare) *Cells {
 	folded := NewCells(c, t.Level)
 	key := make([]uint64, c.layout.words)
 	for at, b := range t.buckets {
-		to := &folded.bucket(at).kept
+		to := room.take(c.layout.words, 0)
 		for i := range b.kept.sums {
 			clear(key)
 			c.fold(t.Cube, c, b.kept.key(i), key)
 			to.add(key, b.kept.sums[i])
 		}
+		folded.buckets[at] = &bucket{kept: *to, rest: cells{words: to.words}}
 	}
 	return folded
+}
+
+// settle cuts a table that has no rest yet, and gives back the room that its
+// cells no longer need.
+func (t *Cells) settle(room spare) {
+	for _, b := range t.buckets {
+		all := b.kept
+		if most := t.Cube.Most[t.Level]; len(all.sums) > most {
+			b.cut(t.Cube, most)
+		} else {
+			b.kept = cells{}
+			b.kept.copyOf(&all)
+		}
+		room.put(all)
+	}
+}
+
+// Merge adds the cells of another table of the same cube and level.
+func (t *Cells) Merge(o *Cells) {
+	for at, from := range o.buckets {
+		b := t.bucket(at)
+		b.kept.addAll(&from.kept)
+		for i := range from.rest.sums {
+			b.addRest(from.rest.key(i), from.rest.sums[i], from.info[i])
+		}
+	}
+}
+
+func (c *cells) addAll(o *cells) {
+	for i := range o.sums {
+		c.add(o.key(i), o.sums[i])
+	}
+}
+
+// addRest adds what a rest has of a key.
+func (b *bucket) addRest(key []uint64, s Sums, r Rest) {
+	n := b.rest.at(key)
+	if n == len(b.info) {
+		b.info = append(b.info, Rest{})
+	}
+	b.rest.sums[n].add(s)
+	b.info[n].Cells = add(b.info[n].Cells, r.Cells)
+	b.info[n].Most.add(r.Most)
 }
 
 // Cut keeps of each bucket the heaviest cells, as many as the cube wants, and
@@ -203,10 +312,10 @@ func (b *bucket) cut(c *Cube, most int) {
 	for i, s := range b.kept.sums {
 		weights[i] = max(share(s.Flows, total.Flows), share(s.Packets, total.Packets), share(s.Bytes, total.Bytes))
 	}
-	sorted := slices.Sorted(slices.Values(weights))
-	bar := sorted[len(sorted)-1-most] // of those as heavy as this, none is kept: a scan would fill the room
+	bar := heaviestBut(weights, most) // of those as heavy as this, none is kept: a scan would fill the room
 
 	kept := cells{words: b.kept.words}
+	kept.reserve(most)
 	key := make([]uint64, b.kept.words)
 	most0 := make([]Rest, len(b.info)) // of those that go now
 	for i, w := range weights {
@@ -231,6 +340,28 @@ func (b *bucket) cut(c *Cube, most int) {
 		b.info[n].Most.add(most0[n].Most)
 	}
 	b.kept = kept
+}
+
+// heaviestBut is the heaviest of some weights but so many, of which there are more.
+func heaviestBut(weights []float64, most int) float64 {
+	// Numbers that are not negative are in the order of their bits: what begins
+	// like the one that is wanted is all that has to be sorted.
+	var bins [1 << 15]int32
+	for _, w := range weights {
+		bins[math.Float64bits(w)>>48]++
+	}
+	bin := len(bins) - 1
+	for ; int(bins[bin]) <= most; bin-- {
+		most -= int(bins[bin])
+	}
+	alike := make([]float64, 0, bins[bin])
+	for _, w := range weights {
+		if int(math.Float64bits(w)>>48) == bin {
+			alike = append(alike, w)
+		}
+	}
+	slices.Sort(alike)
+	return alike[len(alike)-1-most]
 }
 
 // lighten removes the heavy keys.
@@ -278,6 +409,16 @@ func (t *Cells) Vectors() (rows int, vectors []flow.Vector) {
 	}
 	for i, m := range Measures {
 		vectors[1+keys+i] = flow.Vector{Name: m, Kind: flow.Uint64}
+	}
+	for i, n := 0, t.Len(); i < len(vectors) && n > 0; i++ {
+		v := &vectors[i]
+		v.Present = make([]bool, 0, n)
+		switch {
+		case v.Kind == flow.Address:
+			v.Addrs = make([]flow.Addr, 0, n)
+		case i < 1+keys+4: // the rest has the others, which is a cell or two
+			v.Numbers = make([]uint64, 0, n)
+		}
 	}
 	l := &t.Cube.layout
 	put := func(at int64, key []uint64, s Sums, rest *Rest) {
@@ -361,12 +502,6 @@ func (t *Cells) Add(rows int, vectors []flow.Vector) {
 			b.kept.add(key, s)
 			continue
 		}
-		n := b.rest.at(key)
-		if n == len(b.info) {
-			b.info = append(b.info, Rest{})
-		}
-		b.rest.sums[n].add(s)
-		b.info[n].Cells = add(b.info[n].Cells, m[4])
-		b.info[n].Most.add(Sums{Flows: m[5], Packets: m[6], Bytes: m[7]})
+		b.addRest(key, s, Rest{m[4], Sums{Flows: m[5], Packets: m[6], Bytes: m[7]}})
 	}
 }

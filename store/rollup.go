@@ -29,8 +29,12 @@ import (
 // or a merged segment would be half covered; parts are merged first.
 const (
 	longTable = "long"
-	unitRows  = 1 << 18
+	unitRows  = 1 << 19
 	unitAge   = 5 * time.Minute
+
+	// pieceRows bounds the flows that are summed up at once, and so the memory
+	// for the pairs of their addresses. Of fewer, more would be cut too early.
+	pieceRows = 1 << 18
 
 	// partRows bounds the cells of a merged part, and so the memory to merge them.
 	partRows = 1 << 18
@@ -161,19 +165,19 @@ func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
 			case sums[t] == nil:
 				sums[t] = cells
 			default:
-				sums[t].Add(cells.Vectors())
+				sums[t].Merge(cells)
 				sums[t].Cut()
 			}
 			return ctx.Err()
 		})
-		builder, inBuilder = rollup.NewBuilder(), 0
+		inBuilder = 0
 		return err
 	}
 	for _, segment := range run {
 		err := Read(segment.Path, rollup.Needs, func(b *flow.Batch) error {
 			builder.Add(b)
 			rows += int64(b.Len())
-			if inBuilder += b.Len(); inBuilder >= unitRows {
+			if inBuilder += b.Len(); inBuilder >= pieceRows {
 				return sumUp()
 			}
 			return ctx.Err()
