@@ -67,21 +67,43 @@ func (e *Exporters) save(path string) error {
 	return durable.WriteFile(path, text)
 }
 
-// load brings back what save wrote. That there is no file yet is no error.
-func (e *Exporters) load(path string) error {
+// readState reads what save wrote. That there is no file yet is no error.
+func readState(path string) (s state, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return s, nil
 	}
 	if err != nil {
-		return err
+		return s, err
 	}
-	var s state
 	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("state file %s: %w", path, err)
+		return s, fmt.Errorf("state file %s: %w", path, err)
 	}
 	if s.Version != stateVersion {
-		return fmt.Errorf("state file %s: version %d, expected %d", path, s.Version, stateVersion)
+		return s, fmt.Errorf("state file %s: version %d, expected %d", path, s.Version, stateVersion)
+	}
+	return s, nil
+}
+
+// InterfaceNames reads from a state file what exporters call their interfaces,
+// for who asks the flows while no collector runs.
+func InterfaceNames(path string) (map[netip.Addr][]netflow.InterfaceName, error) {
+	s, err := readState(path)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[netip.Addr][]netflow.InterfaceName, len(s.Exporters))
+	for _, x := range s.Exporters {
+		names[x.Exporter] = x.Interfaces
+	}
+	return names, nil
+}
+
+// load brings back what save wrote.
+func (e *Exporters) load(path string) error {
+	s, err := readState(path)
+	if err != nil {
+		return err
 	}
 	for _, kept := range s.Exporters {
 		x := e.newExporter(kept.Exporter, kept.LastSeen)

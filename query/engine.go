@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,8 +31,11 @@ type Config struct {
 
 // Engine runs queries. It is safe for concurrent use; Close ends it.
 type Engine struct {
-	db    *sql.DB
-	names atomic.Pointer[names]
+	db *sql.DB
+
+	naming sync.Mutex // one takes over names at a time
+	names  atomic.Pointer[names]
+	named  atomic.Uint64
 }
 
 // Open starts DuckDB in the process, with nothing in it but the definitions

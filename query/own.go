@@ -3,7 +3,9 @@ package query
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +19,18 @@ type Names struct {
 	Networks   []NetworkName
 	Interfaces map[InterfaceID]string
 	Exporters  map[netip.Addr]string
-	AS         func(asn uint32) string // "" where it has none; nil knows none
+	ASes       ASNames // nil knows none
+}
+
+// ASNames tell who holds an AS, "" where they do not know. Two that are equal
+// tell the same.
+type ASNames interface {
+	ASName(asn uint32) string
+}
+
+// same tells whether nothing is called otherwise.
+func (n *Names) same(o *Names) bool {
+	return n.ASes == o.ASes && slices.Equal(n.Networks, o.Networks) && maps.Equal(n.Interfaces, o.Interfaces) && maps.Equal(n.Exporters, o.Exporters)
 }
 
 // NetworkName is what src_network and dst_network are called, by number.
@@ -43,8 +56,14 @@ CREATE MACRO network_site(n) AS (SELECT site FROM own_networks WHERE number = n)
 `
 
 // SetNames replaces what the operator's numbers are called. Questions that are
-// being answered keep the names they began with.
+// being answered keep the names they began with. Where nothing is called
+// otherwise it does nothing.
 func (e *Engine) SetNames(ctx context.Context, n Names) error {
+	e.naming.Lock()
+	defer e.naming.Unlock()
+	if old := e.names.Load(); old != nil && old.same(&n) {
+		return nil
+	}
 	tx, err := e.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("take over names: %w", err)
@@ -72,8 +91,12 @@ func (e *Engine) SetNames(ctx context.Context, n Names) error {
 		return fmt.Errorf("take over names: %w", err)
 	}
 	e.names.Store(&names{n, named})
+	e.named.Add(1)
 	return nil
 }
+
+// Named counts how often names were replaced: answers before and after differ.
+func (e *Engine) Named() uint64 { return e.named.Load() }
 
 func orNull(text string) string {
 	if text == "" {
@@ -88,8 +111,8 @@ type names struct {
 	networks map[uint32]NetworkName
 }
 
-// named gives the values of a key the operator's names.
-func (e *Engine) named(by []Dimension, key []Value) []Value {
+// label gives the values of a key the operator's names.
+func (e *Engine) label(by []Dimension, key []Value) []Value {
 	n := e.names.Load()
 	if n == nil {
 		return key
@@ -129,8 +152,8 @@ func (n *names) of(d *Dimension, exporter netip.Addr, text string) string {
 	case nameOfInterface:
 		return n.Interfaces[InterfaceID{exporter, uint32(number)}]
 	case nameOfAS:
-		if n.AS != nil {
-			return n.AS(uint32(number))
+		if n.ASes != nil {
+			return n.ASes.ASName(uint32(number))
 		}
 	}
 	return ""

@@ -22,7 +22,19 @@ var ownNames = Names{
 		{netip.MustParseAddr("192.0.2.2"), 7}: "Ethernet7",
 	},
 	Exporters: map[netip.Addr]string{netip.MustParseAddr("192.0.2.1"): "tokyo-1"},
-	AS:        func(asn uint32) string { return map[uint32]string{64496: "Example Net"}[asn] },
+	ASes:      &asNames{64496, "Example Net"},
+}
+
+type asNames struct {
+	asn  uint32
+	name string
+}
+
+func (n *asNames) ASName(asn uint32) string {
+	if asn == n.asn {
+		return n.name
+	}
+	return ""
 }
 
 // ownFlows are flows that have the numbers of ownNames.

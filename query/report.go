@@ -324,7 +324,7 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 	a.Total = share(&c.total)
 	for i := range c.rows {
 		row := share(&c.rows[i])
-		row.Key = e.named(r.By, keyOf(r.By, row.values))
+		row.Key = e.label(r.By, keyOf(r.By, row.values))
 		a.Rows = append(a.Rows, row)
 	}
 	if c.rest > 0 {

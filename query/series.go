@@ -67,7 +67,7 @@ func (e *Engine) Series(ctx context.Context, src Source, r Request) (*SeriesTabl
 		Times: q.times(), Stats: c.stats}
 	for i := range c.rows {
 		t.Series = append(t.Series, seriesOf(&c.rows[i]))
-		t.Series[i].Key = e.named(r.By, keyOf(r.By, c.rows[i].values))
+		t.Series[i].Key = e.label(r.By, keyOf(r.By, c.rows[i].values))
 	}
 	if c.rest > 0 {
 		other := seriesOf(&c.other)

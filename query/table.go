@@ -27,7 +27,7 @@ func (e *Engine) Table(ctx context.Context, src Source, r Request) (*Table, erro
 	}
 	t := &Table{By: r.By, Other: c.other.Sums, Rest: c.rest, Total: c.total.Sums, Stats: c.stats}
 	for i := range c.rows {
-		t.Rows = append(t.Rows, Row{Key: e.named(r.By, keyOf(r.By, c.rows[i].values)), Sums: c.rows[i].Sums})
+		t.Rows = append(t.Rows, Row{Key: e.label(r.By, keyOf(r.By, c.rows[i].values)), Sums: c.rows[i].Sums})
 	}
 	return t, nil
 }

@@ -229,7 +229,7 @@ func (e *Engine) EachTop(ctx context.Context, src Source, r Request, yield func(
 			return nil // without a dimension, no flows still make one empty group
 		}
 		t.Other.subtract(row.Sums)
-		row.Key, row.values = e.named(r.By, keyOf(r.By, values)), slices.Clone(values)
+		row.Key, row.values = e.label(r.By, keyOf(r.By, values)), slices.Clone(values)
 		t.Rows = append(t.Rows, row)
 		if len(t.Rows) == rowsPerYield {
 			return hand(false)

@@ -103,7 +103,7 @@ func ask[T any](ctx context.Context, s *Server, kind string, parameters any, fro
 	if err != nil {
 		return none, Meta{}, s.failed(kind, begin, err)
 	}
-	key := fmt.Sprintf("%s %s %x", kind, exactly, state)
+	key := fmt.Sprintf("%s %s %x %d", kind, exactly, state, s.Engine.Named())
 	if kept, ok := s.answers.cached(key); ok {
 		s.queries.WithLabelValues(kind, "cached").Observe(time.Since(begin).Seconds())
 		r := kept.(reply[T])

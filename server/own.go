@@ -50,6 +50,9 @@ func (s *Server) putNetworks(ctx context.Context, in *networksBody) (*networksBo
 	if err := s.Networks.Replace(in.Body.Networks); err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
+	if err := s.rename(ctx); err != nil {
+		return nil, huma.Error500InternalServerError(err.Error())
+	}
 	s.Log.Info("the list of networks was replaced", "networks", len(in.Body.Networks))
 	return s.networks(ctx, nil)
 }

@@ -647,6 +647,9 @@ func runFlows(ctx context.Context, o flowsOptions, out *bufio.Writer, stderr io.
 		return err
 	}
 	defer engine.Close()
+	if err := setNames(ctx, engine, o.data); err != nil {
+		return err
+	}
 	r := query.Request{From: from, To: to, Filter: filter, Raw: o.raw, Having: o.having, Fold: o.fold}
 	p := printer{flowsOptions: o, out: out, location: location, begin: time.Now(), bytes: snapshot.Bytes()}
 	ctx, p.show = watch(ctx, stderr, snapshot.Rows())

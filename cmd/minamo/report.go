@@ -337,6 +337,9 @@ func runReport(ctx context.Context, o reportOptions, out *bufio.Writer, stderr i
 		return err
 	}
 	defer engine.Close()
+	if err := setNames(ctx, engine, o.data); err != nil {
+		return err
+	}
 	watched, shown := watch(ctx, stderr, 100)
 	defer shown()
 	begin := time.Now()

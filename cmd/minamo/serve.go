@@ -164,18 +164,18 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	defer engine.Close()
 
-	own, err := networks.Open(filepath.Join(cfg.Data, "networks.json"))
+	own, err := networks.Open(networksFile(cfg.Data))
 	if err != nil {
 		return err
 	}
-	places := geo.Open(geo.Config{Files: cfg.Geo.Databases, Dir: filepath.Join(cfg.Data, "geo")}, log.With("component", "geo"))
+	places := geo.Open(geo.Config{Files: cfg.Geo.Databases, Dir: geoDir(cfg.Data)}, log.With("component", "geo"))
 	enriched := &enrich.Pipeline{Annotators: []enrich.Annotator{own, places}, Next: kept}
 
 	collector := collect.New(collect.Config{
 		Listen:        cfg.Listen,
 		Sockets:       cfg.Collect.Sockets,
 		ReceiveBuffer: int(cfg.Collect.ReceiveBuffer),
-		StateFile:     filepath.Join(cfg.Data, "exporters.json"),
+		StateFile:     stateFile(cfg.Data),
 		Exporters:     exporters,
 
 		TLS:                    cfg.Collect.TLS.Files(),

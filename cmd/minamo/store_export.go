@@ -171,6 +171,9 @@ func (x *exporting) run(from, to time.Time, relative time.Duration) error {
 			return err
 		}
 		defer engine.Close()
+		if err := setNames(x.ctx, engine, x.c.data); err != nil {
+			return err
+		}
 	}
 	if relative != 0 {
 		first, last, ok, err := engine.Span(x.ctx, snapshot)

@@ -55,11 +55,17 @@ type Databases struct {
 	current atomic.Pointer[set]
 }
 
+// Names are the holders of ASes, as the databases have them at a time.
+type Names struct{ holders map[uint32]string }
+
+// ASName is the holder of an AS; "" where no database names him.
+func (n *Names) ASName(asn uint32) string { return n.holders[asn] }
+
 // set is what is asked at a time: it never changes, so that who is in the
 // middle of a batch needs no lock.
 type set struct {
 	databases []*database
-	names     map[uint32]string
+	names     *Names
 
 	mu   sync.Mutex
 	free []*cache // those that no batch uses just now
@@ -79,7 +85,7 @@ type file struct {
 // told by Status; it is no error, for flows must go on.
 func Open(cfg Config, log *slog.Logger) *Databases {
 	d := &Databases{cfg: cfg, log: log}
-	d.current.Store(&set{})
+	d.current.Store(&set{names: &Names{}})
 	d.reload()
 	return d
 }
@@ -114,8 +120,8 @@ func (d *Databases) Status() []DatabaseStatus {
 	return list
 }
 
-// ASName is the holder of an AS, as the databases name him; "" where they do not.
-func (d *Databases) ASName(asn uint32) string { return d.current.Load().names[asn] }
+// Names are those of the databases that are read now; others once they change.
+func (d *Databases) Names() *Names { return d.current.Load().names }
 
 // reload takes what is new.
 func (d *Databases) reload() {
@@ -142,15 +148,15 @@ func (d *Databases) reload() {
 	if !changed {
 		return
 	}
-	s := &set{names: map[uint32]string{}}
+	s := &set{names: &Names{map[uint32]string{}}}
 	for _, f := range files {
 		if f.db == nil {
 			continue
 		}
 		s.databases = append(s.databases, f.db)
 		for asn, name := range f.db.names {
-			if _, known := s.names[asn]; !known {
-				s.names[asn] = name
+			if _, known := s.names.holders[asn]; !known {
+				s.names.holders[asn] = name
 			}
 		}
 	}
