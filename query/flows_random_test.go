@@ -78,6 +78,16 @@ func randomFlows(seed uint64, n int) *flow.Batch {
 		b.SetAddr(flow.BGPNextHop, i, flow.AddrFrom4([4]byte{198, 51, 100, byte(r.IntN(3))}))
 		set(flow.SrcAS, pick[uint64](r, 0, 64500, 64501, 4200000000))
 		set(flow.DstAS, pick[uint64](r, 0, 64500, 64502, 4200000001))
+		for side, c := range []flow.Column{flow.SrcNetwork, flow.DstNetwork} { // no draw: what follows stays as it was
+			if n := uint64(i * (3 + side) % 7); n > 0 {
+				b.SetUint(c, i, n)
+			}
+		}
+		for side, c := range []flow.Column{flow.SrcCountry, flow.DstCountry} {
+			if n := i * (5 - side) % 11; n > 2 {
+				b.SetUint(c, i, uint64(flow.Country('J', "JPEMO"[n%5])))
+			}
+		}
 		set(flow.PrevAS, pick[uint64](r, 0, 64510, 64511, 4200000002))
 		set(flow.NextAS, pick[uint64](r, 0, 64510, 64512, 4200000003))
 		set(flow.MPLSLabel1, uint64(16+r.IntN(3)))

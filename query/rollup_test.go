@@ -64,6 +64,9 @@ func (u unrolled) Pin(from, to time.Time, _ ...string) (Pinned, error) { return 
 func TestRollupsTellWhatFlowsTell(t *testing.T) {
 	dir := rolledUp(t, 12_000)
 	e := newEngine(t)
+	if err := e.SetNames(t.Context(), ownNames); err != nil {
+		t.Fatal(err)
+	}
 	hour := func(h float64) time.Time { return rolledFrom.Add(time.Duration(h * float64(time.Hour))) }
 	ranges := []struct {
 		name     string
@@ -100,6 +103,13 @@ func TestRollupsTellWhatFlowsTell(t *testing.T) {
 		{"dst_as", "", "dst_as"},
 		{"as", "not as 64500", "as"},
 		{"next_as", "prev as 64510", "as"},
+		{"src_network", "", "src_own_networks"},
+		{"dst_network", "dst customer Acme", "dst_own_networks"},
+		{"src_network,dst_network", "", "own_networks"},
+		{"src_customer", "", "src_own_networks"},
+		{"site", "", "own_networks"},
+		{"src_country", "not src country JP", "countries"},
+		{"country", "", "countries"},
 		{"src_addr", "", "src_addresses"},
 		{"dst_addr", "not dst net 10.0.0.0/8", "dst_addresses"},
 		{"src_addr,dst_addr", "", "pairs"},

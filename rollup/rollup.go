@@ -147,6 +147,22 @@ var Cubes = []*Cube{
 	},
 	as,
 	{
+		Name: "src_own_networks", Doc: "Which networks of the operator's sent.",
+		Keys: []Key{column(flow.SrcNetwork, true), column(flow.Direction, false)},
+		Most: few, From: ownNetworks, fold: foldSame,
+	},
+	{
+		Name: "dst_own_networks", Doc: "Which networks of the operator's received.",
+		Keys: []Key{column(flow.DstNetwork, true), column(flow.Direction, false)},
+		Most: few, From: ownNetworks, fold: foldSame,
+	},
+	ownNetworks,
+	{
+		Name: "countries", Doc: "Between which countries.",
+		Keys: []Key{column(flow.SrcCountry, true), column(flow.DstCountry, true), column(flow.Direction, false)},
+		Most: few,
+	},
+	{
 		Name: "src_networks", Doc: "Source networks: /24 of IPv4, /48 of IPv6.",
 		Keys: []Key{{Name: SrcNet, Kind: flow.Address, Doc: "First address of the source's /24 or /48.", Heavy: true}, column(flow.Direction, false)},
 		Most: heaviest, From: srcAddresses, fold: foldNetwork,
@@ -164,6 +180,12 @@ var Cubes = []*Cube{
 var as = &Cube{
 	Name: "as", Doc: "Between which ASes, and through which neighbours.",
 	Keys: []Key{column(flow.SrcAS, true), column(flow.DstAS, true), column(flow.PrevAS, true), column(flow.NextAS, true), column(flow.Direction, false)},
+	Most: some,
+}
+
+var ownNetworks = &Cube{
+	Name: "own_networks", Doc: "Between which networks of the operator's.",
+	Keys: []Key{column(flow.SrcNetwork, true), column(flow.DstNetwork, true), column(flow.Direction, false)},
 	Most: some,
 }
 
@@ -214,7 +236,7 @@ func Find(table string) (*Cube, Level, bool) {
 var Needs = flow.MaskOf(flow.Start, flow.End, flow.Packets, flow.Bytes, flow.SamplingRate,
 	flow.Protocol, flow.SrcPort, flow.DstPort, flow.TOS, flow.Direction, flow.TCPFlags, flow.ICMPType, flow.ICMPCode,
 	flow.Exporter, flow.InIf, flow.OutIf, flow.ForwardingStatus, flow.SrcAS, flow.DstAS, flow.PrevAS, flow.NextAS,
-	flow.SrcAddr, flow.DstAddr)
+	flow.SrcAddr, flow.DstAddr, flow.SrcNetwork, flow.DstNetwork, flow.SrcCountry, flow.DstCountry)
 
 // Key returns the cube's key of that name.
 func (c *Cube) Key(name string) (Key, bool) {

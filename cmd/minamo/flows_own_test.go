@@ -21,10 +21,10 @@ func TestFlowsOfOwnColumns(t *testing.T) {
 	data := os.Getenv("MINAMO_TEST_OWN_DIR")
 	switch os.Getenv("MINAMO_TEST_OWN") {
 	case "write":
-		if err := flow.Define(flow.Field{Name: "site", Kind: flow.Text, Doc: "A site."}, flow.Field{Name: "shelf", Kind: flow.Uint16, Doc: "A shelf."}); err != nil {
+		if err := flow.Define(flow.Field{Name: "hall", Kind: flow.Text, Doc: "A hall."}, flow.Field{Name: "shelf", Kind: flow.Uint16, Doc: "A shelf."}); err != nil {
 			t.Fatal(err)
 		}
-		site, _ := flow.Lookup("site")
+		hall, _ := flow.Lookup("hall")
 		shelf, _ := flow.Lookup("shelf")
 		s, err := store.Open(store.Config{Dir: data}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
@@ -41,7 +41,7 @@ func TestFlowsOfOwnColumns(t *testing.T) {
 				}
 			}
 			if name != "-" {
-				b.SetText(site, i, []byte(name))
+				b.SetText(hall, i, []byte(name))
 				b.SetUint(shelf, i, uint64(40+i))
 			}
 		}
@@ -53,20 +53,20 @@ func TestFlowsOfOwnColumns(t *testing.T) {
 			args []string
 			want string
 		}{
-			{[]string{"-o", "csv", "-A", "site,shelf", "-O", "flows", "site contains 1"}, "site,shelf,flows,packets,bytes,start,end\n\"Tōkyō \"\"1\"\", east\",40,1,"},
+			{[]string{"-o", "csv", "-A", "hall,shelf", "-O", "flows", "hall contains 1"}, "hall,shelf,flows,packets,bytes,start,end\n\"Tōkyō \"\"1\"\", east\",40,1,"},
 			{[]string{"-o", "csv", "shelf 40"}, `,"Tōkyō ""1"", east",40` + "\n"},
-			{[]string{"-o", "json", "-s", "site", "shelf > 40"}, `[` + "\n" + `{"site":"Ōsaka\u001b[2J","flows":1,`},
-			{[]string{"-o", "json", "site ~ '^Ō'"}, `"site":"Ōsaka\u001b[2J","shelf":41}`},
-			{[]string{"-s", "site/bytes"}, "Ōsaka�[2J"},
-			{[]string{"-o", "csv", "-A", "shelf", "not site contains ō and site ~ ."}, "shelf,flows,packets,bytes,start,end\n41,1,"},
-			{[]string{"-o", "csv", "-A", "shelf", "not site ~ ."}, "shelf,flows,packets,bytes,start,end\n,1,"},
+			{[]string{"-o", "json", "-s", "hall", "shelf > 40"}, `[` + "\n" + `{"hall":"Ōsaka\u001b[2J","flows":1,`},
+			{[]string{"-o", "json", "hall ~ '^Ō'"}, `"hall":"Ōsaka\u001b[2J","shelf":41}`},
+			{[]string{"-s", "hall/bytes"}, "Ōsaka�[2J"},
+			{[]string{"-o", "csv", "-A", "shelf", "not hall contains ō and hall ~ ."}, "shelf,flows,packets,bytes,start,end\n41,1,"},
+			{[]string{"-o", "csv", "-A", "shelf", "not hall ~ ."}, "shelf,flows,packets,bytes,start,end\n,1,"},
 		} {
 			status, out, errs := minamo(t, append([]string{"flows", "--data", data}, c.args...)...)
 			if status != 0 || !strings.Contains(out, c.want) {
 				t.Errorf("%q: status %d\n%s%s\nwant\n%s", c.args, status, out, errs, c.want)
 			}
 		}
-		if status, _, errs := minamo(t, "flows", "--data", data, "-s", "sites"); status != 2 || !strings.Contains(errs, `did you mean "site"`) {
+		if status, _, errs := minamo(t, "flows", "--data", data, "-s", "halls"); status != 2 || !strings.Contains(errs, `did you mean "hall"`) {
 			t.Errorf("status %d, %s", status, errs)
 		}
 	default:
