@@ -78,7 +78,7 @@ func (b *Builder) add(flows *flow.Batch) {
 		words := d.cube.layout.words
 		b.packed = d.cube.pack(b.packed[:0], flows, b.rows)
 		for len(d.cells) < len(b.times) {
-			d.cells = append(d.cells, b.spare.take(words, 0))
+			d.cells = append(d.cells, b.spare.take(words))
 		}
 		for i := range b.pieces {
 			p := &b.pieces[i]
@@ -136,28 +136,25 @@ func (b *Builder) Tables(yield func(*Cells) error) error {
 	return nil
 }
 
-// tables hands on the table at all its levels, and those of the cubes that are
-// made from it. What is cut is no longer complete, so that comes last.
-func (b *Builder) tables(minutes *Cells, yield func(*Cells) error) error {
+// tables hands on a table of minutes at all levels, and before it those of the
+// cubes that are made from it: what is summed up further must be whole.
+func (b *Builder) tables(whole *Cells, yield func(*Cells) error) error {
 	for _, c := range Cubes {
-		if c.From == minutes.Cube {
-			if err := b.tables(minutes.fold(c, b.spare), yield); err != nil {
+		if c.From == whole.Cube {
+			if err := b.tables(whole.fold(c, b.spare), yield); err != nil {
 				return err
 			}
 		}
 	}
-	hours := minutes.rise(Hour, b.spare)
-	minutes.settle(b.spare)
-	if err := yield(minutes); err != nil {
-		return err
-	}
-	days := hours.rise(Day, b.spare)
-	for _, t := range []*Cells{hours, days} {
-		t.settle(b.spare)
-		if err := yield(t); err != nil {
+	for _, l := range Levels {
+		if l > whole.Level {
+			whole = whole.rise(l, b.spare)
+		}
+		if err := yield(whole.heaviest()); err != nil {
 			return err
 		}
 	}
+	whole.release(b.spare)
 	return nil
 }
 

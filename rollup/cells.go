@@ -44,33 +44,27 @@ type cells struct {
 // cut several times a minute.
 type spare map[int][]cells
 
-// take returns an empty table with room for n cells; where it is not known how
-// many they will be, 0, with the most room there is.
-func (s spare) take(words, n int) *cells {
-	c := &cells{words: words}
-	if had := s[words]; len(had) > 0 {
-		best := 0
-		for i := range had {
-			room, most := cap(had[i].sums), cap(had[best].sums)
-			if enough := n > 0 && most >= n; enough && n <= room && room < most || !enough && room > most {
-				best = i
-			}
+// take returns an empty table with the most room there is.
+func (s spare) take(words int) *cells {
+	had := s[words]
+	if len(had) == 0 {
+		return &cells{words: words}
+	}
+	most := 0
+	for i := range had {
+		if cap(had[i].sums) > cap(had[most].sums) {
+			most = i
 		}
-		c.keys, c.sums, c.table = had[best].keys[:0], had[best].sums[:0], had[best].table[:0]
-		s[words] = slices.Delete(had, best, best+1)
 	}
-	if n > 0 {
-		c.reserve(n)
-	}
-	return c
+	c := had[most]
+	s[words] = slices.Delete(had, most, most+1)
+	return &cells{words: words, keys: c.keys[:0], sums: c.sums[:0], table: c.table[:0]}
 }
 
 func (s spare) put(c cells) { s[c.words] = append(s[c.words], c) }
 
-// copyOf makes c a copy of o.
-func (c *cells) copyOf(o *cells) {
-	c.words, c.keys, c.sums = o.words, append(c.keys[:0], o.keys...), append(c.sums[:0], o.sums...)
-	c.table = append(c.table[:0], o.table...)
+func (c *cells) clone() cells {
+	return cells{words: c.words, keys: slices.Clone(c.keys), sums: slices.Clone(c.sums), table: slices.Clone(c.table)}
 }
 
 func (c *cells) key(i int) []uint64 { return c.keys[i*c.words : (i+1)*c.words] }
@@ -202,32 +196,23 @@ func floor(at, step int64) int64 {
 	return at
 }
 
-// rise sums the cells up to a longer level.
+// rise sums the cells up to a longer level. The table is of no use after that:
+// of the buckets that become one, the greatest is taken over, and the others
+// are added to it. Of a day there often is a single hour.
 func (t *Cells) rise(l Level, room spare) *Cells {
-	// Of the buckets that become one, the greatest is copied: that is cheaper than
-	// to add its cells one by one, and of a day there often is a single hour.
-	greatest, sizes := map[int64]int64{}, map[int64]int{}
+	up := NewCells(t.Cube, l)
 	for at, b := range t.buckets {
 		to := floor(at, steps[l])
-		sizes[to] += len(b.kept.sums)
-		if g, ok := greatest[to]; !ok || len(b.kept.sums) > len(t.buckets[g].kept.sums) {
-			greatest[to] = at
+		sum := up.buckets[to]
+		switch {
+		case sum == nil:
+			up.buckets[to] = b
+			continue
+		case len(sum.kept.sums) < len(b.kept.sums):
+			up.buckets[to], sum, b = b, b, sum
 		}
-	}
-	up := NewCells(t.Cube, l)
-	for to, g := range greatest {
-		from := &t.buckets[g].kept
-		c := room.take(from.words, sizes[to])
-		c.copyOf(from)
-		if sizes[to] > len(c.sums) {
-			c.index(sizes[to])
-		}
-		up.buckets[to] = &bucket{kept: *c, rest: cells{words: c.words}}
-	}
-	for at, b := range t.buckets {
-		if to := floor(at, steps[l]); greatest[to] != at {
-			up.buckets[to].kept.addAll(&b.kept)
-		}
+		sum.kept.addAll(&b.kept)
+		room.put(b.kept)
 	}
 	return up
 }
@@ -237,7 +222,7 @@ func (t *Cells) fold(c *Cube, room spare) *Cells {
 	folded := NewCells(c, t.Level)
 	key := make([]uint64, c.layout.words)
 	for at, b := range t.buckets {
-		to := room.take(c.layout.words, 0)
+		to := room.take(c.layout.words)
 		for i := range b.kept.sums {
 			clear(key)
 			c.fold(t.Cube, c, b.kept.key(i), key)
@@ -248,18 +233,26 @@ func (t *Cells) fold(c *Cube, room spare) *Cells {
 	return folded
 }
 
-// settle cuts a table that has no rest yet, and gives back the room that its
-// cells no longer need.
-func (t *Cells) settle(room spare) {
-	for _, b := range t.buckets {
-		all := b.kept
-		if most := t.Cube.Most[t.Level]; len(all.sums) > most {
-			b.cut(t.Cube, most)
+// heaviest is what Cut would leave of a table that has no rest yet; the table
+// stays whole.
+func (t *Cells) heaviest() *Cells {
+	h := NewCells(t.Cube, t.Level)
+	for at, b := range t.buckets {
+		of := &bucket{kept: b.kept, rest: cells{words: b.kept.words}}
+		if most := t.Cube.Most[t.Level]; len(b.kept.sums) > most {
+			of.cut(t.Cube, most)
 		} else {
-			b.kept = cells{}
-			b.kept.copyOf(&all)
+			of.kept = b.kept.clone()
 		}
-		room.put(all)
+		h.buckets[at] = of
+	}
+	return h
+}
+
+// release gives back the room of a table that is of no use any more.
+func (t *Cells) release(room spare) {
+	for _, b := range t.buckets {
+		room.put(b.kept)
 	}
 }
 
