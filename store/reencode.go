@@ -319,11 +319,7 @@ func storageOrder(n int, addresses func(flow.Column) []flow.Addr) []int32 {
 		}
 		return &dst[i], &src[i]
 	}
-	type place struct {
-		key uint64 // tells nearly all apart
-		row int32
-	}
-	places := make([]place, n)
+	places := make([]spot, n)
 	numbers := map[flow.Addr]uint64{} // of exporters
 	var last flow.Addr
 	number := uint64(0)
@@ -347,20 +343,23 @@ func storageOrder(n int, addresses func(flow.Column) []flow.Addr) []int32 {
 				key |= 1<<48 | binary.BigEndian.Uint64(first[:])<<8>>16 // most begin alike
 			}
 		}
-		places[i] = place{key, int32(i)}
+		places[i] = spot{key, int32(i)}
 	}
-	slices.SortFunc(places, func(a, b place) int {
-		if a.key != b.key {
-			return cmp.Compare(a.key, b.key)
+	places = byKey(places)
+	for from := 0; from < n && bySource != nil; { // and where keys are the same, by the addresses
+		to := from + 1
+		for to < n && places[to].key == places[from].key {
+			to++
 		}
-		order := 0
-		if bySource != nil {
-			firstA, secondA := ends(a.row)
-			firstB, secondB := ends(b.row)
-			order = cmp.Or(bytes.Compare(firstA[:], firstB[:]), bytes.Compare(secondA[:], secondB[:]))
+		if to > from+1 {
+			slices.SortStableFunc(places[from:to], func(a, b spot) int {
+				firstA, secondA := ends(a.row)
+				firstB, secondB := ends(b.row)
+				return cmp.Or(bytes.Compare(firstA[:], firstB[:]), bytes.Compare(secondA[:], secondB[:]))
+			})
 		}
-		return cmp.Or(order, cmp.Compare(a.row, b.row))
-	})
+		from = to
+	}
 	order := make([]int32, n)
 	for i, p := range places {
 		order[i] = p.row
@@ -394,4 +393,43 @@ func sourceFirst(src, dst []flow.Addr) []bool {
 		first[i] = fewer == (min(counts[s], counts[d]) >= manyRows)
 	}
 	return first
+}
+
+// spot is where a row belongs: the key tells nearly all apart.
+type spot struct {
+	key uint64
+	row int32
+}
+
+// byKey sorts places, digit by digit from the last; those of the same key stay
+// as they are. It may return another slice.
+func byKey(places []spot) []spot {
+	if len(places) < 2 {
+		return places
+	}
+	const bits = 11
+	var counts [(64 + bits - 1) / bits][1 << bits]int32
+	for i := range places {
+		for d := range counts {
+			counts[d][places[i].key>>(d*bits)&(1<<bits-1)]++
+		}
+	}
+	other := make([]spot, len(places))
+	for d := range counts {
+		count := &counts[d]
+		if int(count[places[0].key>>(d*bits)&(1<<bits-1)]) == len(places) {
+			continue // all have the same
+		}
+		at := int32(0)
+		for i, n := range count {
+			count[i], at = at, at+n
+		}
+		for _, p := range places {
+			to := &count[p.key>>(d*bits)&(1<<bits-1)]
+			other[*to] = p
+			*to++
+		}
+		places, other = other, places
+	}
+	return places
 }
