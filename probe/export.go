@@ -105,7 +105,7 @@ func NewExporter(cfg ExporterConfig, log *slog.Logger) (*Exporter, error) {
 		cfg.Patience = time.Second
 	}
 	if cfg.Dial == nil {
-		cfg.Dial = dialFrom(cfg.Source)
+		cfg.Dial = DialFrom(cfg.Source)
 	}
 	if !cfg.Agent.IsValid() {
 		cfg.Agent = cfg.Source
@@ -254,8 +254,9 @@ func (x *Exporter) Close() error {
 	return errors.Join(errs...)
 }
 
-// dialFrom connects from an address of this machine.
-func dialFrom(source netip.Addr) func(context.Context, string, string) (net.Conn, error) {
+// DialFrom connects from an address of this machine; the zero one leaves it to
+// the system.
+func DialFrom(source netip.Addr) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		var d net.Dialer
 		if source.IsValid() {
