@@ -196,17 +196,20 @@ func uniform(b *flow.Batch, from, to int) bool {
 	return true
 }
 
-// Sample sends a packet that was sampled, by sFlow. Its sequence number, its
-// rate and, unless the caller knows better, its pool are filled in.
+// Sample sends a packet that was sampled, by sFlow. Its rate and, unless the
+// caller knows better, its sequence number and its pool are filled in.
 func (x *Exporter) Sample(s *sflow.FlowSample, now time.Time) error {
 	x.stats.Samples++
 	x.samples++
-	s.Sequence, s.Rate = x.samples, max(x.cfg.Sampling.Rate, 1)
-	pool := s.Pool
+	s.Rate = max(x.cfg.Sampling.Rate, 1)
+	sequence, pool := s.Sequence, s.Pool
+	if sequence == 0 {
+		s.Sequence = x.samples
+	}
 	if pool == 0 {
 		s.Pool = uint32(uint64(s.Rate) * uint64(x.samples))
 	}
-	defer func() { s.Pool = pool }()
+	defer func() { s.Sequence, s.Pool = sequence, pool }()
 	return x.each(func(c *collector) error { return c.sample(s, now) })
 }
 

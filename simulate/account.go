@@ -38,7 +38,7 @@ func (m *Minute) blank() *Minute {
 
 func (m *Minute) make() {
 	n := m.world
-	m.interfaces = make([][2]Flow, len(n.ports))
+	m.indexes, m.interfaces = make([]uint32, len(n.ports)), make([][2]Flow, len(n.ports))
 	for _, t := range []struct {
 		to *[]Count
 		n  int
@@ -55,8 +55,10 @@ func (m *Minute) make() {
 
 func (m *Minute) add(o *Minute) {
 	m.Length += o.Length
+	copy(m.indexes, o.indexes)
 	m.In.add(&o.In)
 	m.Out.add(&o.Out)
+	m.Originated.add(&o.Originated)
 	m.Dropped.add(&o.Dropped)
 	m.Consumed.add(&o.Consumed)
 	for i := range o.interfaces {
@@ -84,6 +86,9 @@ func (m *Minute) tables() []*[]Count {
 func (n *Network) account() {
 	m := n.newMinute(n.begun)
 	n.minuteTruth = m
+	for i, f := range n.ports {
+		m.indexes[i] = f.Router.indexOf(f)
+	}
 	for _, x := range n.relations {
 		for dir := range x.streams {
 			s := &x.streams[dir]
@@ -139,6 +144,9 @@ func (m *Minute) stream(s *stream, c Count, octets uint64, squares float64) {
 			k.OutOctets += octets
 			if w.out.Role.External() {
 				m.Out.add(&seen)
+				if s.path[0].in == nil {
+					m.Originated.add(&seen)
+				}
 			}
 		}
 	}

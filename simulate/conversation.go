@@ -1,6 +1,8 @@
 package simulate
 
 import (
+	"math"
+
 	"github.com/minamo-flow/minamo/flow"
 )
 
@@ -21,8 +23,12 @@ type conversation struct {
 // chooses among those alive.
 func (x *relation) conversation(at int64, chance uint64) (c conversation) {
 	a := x.app
-	slot := uint64(x.alive * pow(unit(mix(chance)), a.skew))
-	h := mix(x.seed ^ slot)
+	u := unit(mix(chance))
+	share := u
+	for range a.skew - 1 {
+		share *= u
+	}
+	h := mix(x.seed ^ uint64(x.alive*share))
 	c.length = max(1, int64(a.seconds*1000*(.4+1.2*unit(h))))
 	phase := int64(h>>1) % c.length
 	turn := (at + phase) / c.length
@@ -31,7 +37,7 @@ func (x *relation) conversation(at int64, chance uint64) (c conversation) {
 	c.label = h
 
 	// Clients are many and not so different; of servers few have nearly all.
-	u := unit(mix(h + 1))
+	u = unit(mix(h + 1))
 	c.client = x.client.host(uint64(float64(x.client.hosts) * u * u))
 	c.server = x.server.popular(unit(mix(h + 2)))
 	c.clientPort, c.serverPort = 32768+uint16(h>>20%28232), a.port
@@ -51,7 +57,7 @@ func (x *relation) conversation(at int64, chance uint64) (c conversation) {
 }
 
 // popular is an address by Zipf's law: u of [0, 1) is which of all conversations.
-func (p *prefix) popular(u float64) flow.Addr { return p.host(uint64(exp(u*p.lnHosts)) - 1) }
+func (p *prefix) popular(u float64) flow.Addr { return p.host(uint64(math.Exp(u*p.lnHosts)) - 1) }
 
 // flags are the TCP flags of a packet of so many bytes at a time.
 func (c *conversation) flags(a *application, dir int, at int64, bytes uint32) uint8 {
@@ -60,7 +66,7 @@ func (c *conversation) flags(a *application, dir int, at int64, bytes uint32) ui
 		return syn
 	}
 	if bytes > 60 {
-		if c.label^uint64(at)&3 == 0 {
+		if (c.label^uint64(at))&3 == 0 {
 			return ack | psh
 		}
 		return ack

@@ -68,7 +68,7 @@ type port struct {
 }
 
 var routers = []layout{
-	{"tyo-edge1", &iosXR, 4096, 0, []port{
+	{"tyo-edge1", &iosXR, 8192, 0, []port{
 		{"edge1-core1", 100_000, "CORE: tyo-core1 et-0/0/0", Core, 0},
 		{"transit-a", 10_000, "TRANSIT: Marlin Transit AS64497", Transit, 64497},
 		{"cust:Hotaru Home Tokyo", 10_000, "CUST: Hotaru Home Tokyo (residential access)", Customer, 0},
@@ -76,7 +76,7 @@ var routers = []layout{
 		{"cust:Aster Foods", 1_000, "CUST: Aster Foods", Customer, 0},
 		{"cust:Heather Games", 10_000, "CUST: Heather Games AS64505", Customer, 64505},
 	}},
-	{"tyo-core1", &junos, 2048, 0, []port{
+	{"tyo-core1", &junos, 4096, 0, []port{
 		{"core1-edge1", 100_000, "CORE: tyo-edge1 HundredGigE0/0/0/0", Core, 0},
 		{"core1-ix1", 100_000, "CORE: tyo-ix1 Ethernet1/1", Core, 0},
 		{"core1-osk", 100_000, "CORE: osk-core1 100GE1/0/1", Core, 0},
@@ -99,7 +99,7 @@ var routers = []layout{
 		{"cust:Dahlia University", 10_000, "CUST: Dahlia University AS64502", Customer, 64502},
 		{"cust:Ginseng Cloud", 10_000, "CUST: Ginseng Cloud AS64504", Customer, 64504},
 	}},
-	{"osk-edge1", &classicIOS, 512, 0, []port{
+	{"osk-edge1", &classicIOS, 1024, 0, []port{
 		{"edge-osk", 10_000, "CORE: osk-core1 10GE1/0/2", Core, 0},
 		{"cust:Cedar Logistics", 1_000, "CUST: Cedar Logistics", Customer, 0},
 		{"cust:Elm City Hall", 1_000, "CUST: Elm City Hall", Customer, 0},

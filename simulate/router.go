@@ -31,7 +31,9 @@ type Router struct {
 	sampler *probe.Sampler
 	random  *rand.Rand
 	cache   *probe.Cache
-	sights  []sight // of this slice, by time
+	chosen  []sight // of this slice, by stream
+	keys    []uint64
+	sights  []sight // the same by time
 	seen    int     // how many of those the cache has
 	packets *flow.Batch
 	flows   *flow.Batch

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/minamo-flow/minamo/probe"
 )
 
 // Scenario is something that goes wrong for some time.
@@ -19,6 +21,15 @@ func (s *Scenario) on(t time.Time) bool {
 	return !t.Before(s.From.Truncate(time.Minute)) && (s.To.IsZero() || t.Before(s.To.Truncate(time.Minute)))
 }
 
+// at tells whether it happens at a router.
+func (s *Scenario) at(info *ScenarioInfo, router string) bool {
+	where := s.Router
+	if where == "" {
+		where = info.Router
+	}
+	return where == "" || where == router
+}
+
 // ScenarioInfo describes a scenario to people.
 type ScenarioInfo struct {
 	Name   string
@@ -27,6 +38,9 @@ type ScenarioInfo struct {
 	Truth  string // what is true nevertheless
 	Look   string // what an operator sees, and where
 
+	cached bool // it is about the flow cache, which a router of sFlow does not have
+	// apply changes how a router is set up, or the network, for a minute, and
+	// tells whether the router restarts with it.
 	apply func(n *Network, r *Router, f *faults, s *Scenario) (reboot bool)
 }
 
@@ -83,7 +97,8 @@ func ParseScenario(text string, now time.Time) (Scenario, error) {
 
 // check tells whether there is such a scenario, and such a router.
 func (s *Scenario) check() error {
-	if _, ok := ScenarioNamed(s.Name); !ok {
+	info, ok := ScenarioNamed(s.Name)
+	if !ok {
 		var names []string
 		for _, i := range scenarios {
 			names = append(names, i.Name)
@@ -91,7 +106,10 @@ func (s *Scenario) check() error {
 		return fmt.Errorf("no scenario %q: there are %s", s.Name, strings.Join(names, ", "))
 	}
 	for _, l := range routers {
-		if s.Router == l.name || s.Router == "" {
+		switch {
+		case s.Router == l.name && info.cached && l.vendor.Protocol == probe.SFlow5:
+			return fmt.Errorf("scenario %s: %s speaks sFlow, it has no flow cache", s.Name, s.Router)
+		case s.Router == l.name || s.Router == "":
 			return nil
 		}
 	}

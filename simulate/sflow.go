@@ -13,6 +13,7 @@ type samples struct {
 	header   [128]byte
 	sequence []uint32 // by interface
 	polled   time.Time
+	polls    uint32
 	sample   sflow.FlowSample
 	router   sflow.Router
 	gateway  sflow.Gateway
@@ -44,6 +45,9 @@ func (r *Router) sample(sights []sight, now time.Time) error {
 		a.sample.Source = sflow.Source{Index: r.indexOf(at)}
 		a.sample.Sequence = a.sequence[at.number]
 		a.sample.Pool = uint32(r.counted[at.number].plus(&r.moving[at.number], r.network.part()).InPackets)
+		if v.egress {
+			a.sample.Pool = uint32(r.counted[at.number].plus(&r.moving[at.number], r.network.part()).OutPackets)
+		}
 		r.records++
 		if err := r.exporter.Sample(&a.sample, now); err != nil {
 			return err
@@ -51,6 +55,7 @@ func (r *Router) sample(sights []sight, now time.Time) error {
 	}
 	if now.Sub(a.polled) >= r.Vendor.Resend {
 		a.polled = now
+		a.polls++
 		for _, e := range r.ifTable(nil) {
 			if e.Role == Virtual {
 				continue
@@ -59,7 +64,7 @@ func (r *Router) sample(sights []sight, now time.Time) error {
 				IfIndex: e.IfIndex, IfType: 6, Speed: e.Speed * 1e6, Direction: 1, Status: 3,
 				InOctets: e.InOctets, InUnicast: uint32(e.InPackets), OutOctets: e.OutOctets, OutUnicast: uint32(e.OutPackets),
 			}
-			c.Source = sflow.Source{Index: e.IfIndex}
+			c.Source, c.Sequence = sflow.Source{Index: e.IfIndex}, a.polls
 			if err := r.exporter.Counters(&c, e.Name, now); err != nil {
 				return err
 			}
@@ -76,7 +81,11 @@ func (r *Router) fill(s *sflow.FlowSample, v *sight, w *hop) {
 	six := v.stream.from.is6()
 	h := r.header(a.header[:0], v, &c)
 	s.Packet = sflow.Packet{Protocol: sflow.HeaderEthernet, Length: uint32(frame(v.bytes)), Stripped: 4, Header: h}
-	s.In, s.Out = sflow.Port{Value: r.indexOf(w.in)}, sflow.Port{Value: sflow.Internal}
+	s.In, s.Out = sflow.Port{Value: sflow.Internal}, sflow.Port{Value: sflow.Internal}
+	prevAS := uint32(0)
+	if w.in != nil {
+		s.In.Value, prevAS = r.indexOf(w.in), w.in.peerAS
+	}
 	s.Switch, s.Router, s.Gateway = nil, nil, nil
 	last := int(v.hop) == v.stream.reach-1
 	switch {
@@ -88,7 +97,7 @@ func (r *Router) fill(s *sflow.FlowSample, v *sight, w *hop) {
 		s.Out = sflow.Port{Value: r.indexOf(w.out)}
 		from, to := v.stream.from, v.stream.to
 		a.router = sflow.Router{NextHop: w.out.neighbour(six), SrcMask: uint32(from.bits), DstMask: uint32(to.bits)}
-		a.gateway = sflow.Gateway{NextHop: a.router.NextHop, AS: CarrierAS, SrcAS: from.AS, PrevAS: w.in.peerAS}
+		a.gateway = sflow.Gateway{NextHop: a.router.NextHop, AS: CarrierAS, SrcAS: from.AS, PrevAS: prevAS}
 		if to.AS != CarrierAS {
 			a.as[0], a.path[0].AS = to.AS, a.as[:1]
 			a.gateway.Path = a.path[:]

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
@@ -63,14 +64,16 @@ type Network struct {
 	interfaces map[string]*Interface
 	relations  []*relation
 	random     *rand.Rand
+	samples    float64  // packets a second, as routers should be set up
 	lands      []string // countries
 	newcomers  bool     // IPv6 behind the router that knows none
 	blocked    []*party // by an access list
 
-	now         time.Time // simulated up to here
-	begun       time.Time // the minute that is on
-	slices      int       // of a minute
-	slice       int       // that samplers have looked at
+	now         time.Time    // simulated up to here
+	clock       atomic.Int64 // now, in ns: for who may not wait
+	begun       time.Time    // the minute that is on
+	slices      int          // of a minute
+	slice       int          // that samplers have looked at
 	truth       Truth
 	minuteTruth *Minute
 }
@@ -106,10 +109,12 @@ func New(cfg Config) (*Network, error) {
 		n.slices = min(600, cfg.Load/100) // a slice is some thousand packets
 	}
 	n.now = cfg.Start.UTC().Truncate(time.Minute)
+	n.clock.Store(n.now.UnixNano())
 	n.build()
 	n.populate()
 	n.plant()
 	n.countries()
+	n.expect()
 	n.truth.keep = cfg.Keep
 	for _, r := range n.routers {
 		r.drifting = n.now
@@ -172,12 +177,13 @@ func (n *Network) Step(to time.Time) error {
 				next = t
 			}
 		}
+		n.now = next
+		n.clock.Store(next.UnixNano())
 		for _, r := range n.routers {
 			if err := r.run(next); err != nil {
 				return fmt.Errorf("simulate: %s: %w", r.Name, err)
 			}
 		}
-		n.now = next
 		if n.now.Equal(n.begun.Add(time.Minute)) {
 			if err := n.finish(); err != nil {
 				return err
@@ -221,12 +227,9 @@ func (n *Network) finish() error {
 // part is how much of the minute is over.
 func (n *Network) part() float64 { return float64(n.now.Sub(n.begun)) / float64(time.Minute) }
 
-// Now is the time up to which the network was stepped.
-func (n *Network) Now() time.Time {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.now
-}
+// Now is the time that it is in the network. It may be asked at any moment, also
+// by who receives a datagram while Step runs: that is the collector's clock.
+func (n *Network) Now() time.Time { return time.Unix(0, n.clock.Load()).UTC() }
 
 // Routers are the carrier's routers.
 func (n *Network) Routers() []*Router { return n.routers }

@@ -1,93 +1,161 @@
 package simulate
 
 import (
-	"context"
-	"log/slog"
-	"net"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"math"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
-	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
 )
 
-// start is a Monday.
-var start = time.Date(2026, 11, 16, 0, 0, 0, 0, time.UTC)
-
-// desk is a collector in memory: what datagrams say is appended to flows.
-type desk struct {
-	t         testing.TB
-	now       func() time.Time
-	exporters *collect.Exporters
-	flows     *flow.Batch
-	datagrams int
-	bytes     int
-	each      func(source netip.Addr, datagram []byte)
-}
-
-func newDesk(t testing.TB) *desk {
-	return &desk{t: t, exporters: collect.NewExporters(collect.ExporterConfig{}, slog.New(slog.DiscardHandler)), flows: flow.NewBatch(1 << 12)}
-}
-
-func (d *desk) dial(_ context.Context, source netip.Addr, _, _ string) (net.Conn, error) {
-	return &wire{desk: d, source: source}, nil
-}
-
-type wire struct {
-	net.Conn
-	desk   *desk
-	source netip.Addr
-}
-
-func (w *wire) Close() error { return nil }
-
-func (w *wire) Write(p []byte) (int, error) {
-	d := w.desk
-	d.datagrams++
-	d.bytes += len(p)
-	if d.each != nil {
-		d.each(w.source, p)
-		return len(p), nil
+// digest is a hash of all datagrams of some minutes.
+func digest(t *testing.T, cfg Config, step time.Duration) []byte {
+	var sum hash.Hash = sha256.New()
+	d := simulate(t, cfg)
+	d.each = func(source netip.Addr, p []byte) { fmt.Fprint(sum, source, len(p)); sum.Write(p) }
+	for d.network.Now().Before(start.Add(20 * time.Minute)) {
+		d.run(step)
 	}
-	if err := d.exporters.Decode(p, w.source, d.now().UnixMilli(), d.flows); err != nil {
-		d.t.Errorf("%v: %v", w.source, err)
+	if d.datagrams < 1000 {
+		t.Fatalf("%d datagrams", d.datagrams)
 	}
-	return len(p), nil
+	return sum.Sum(nil)
 }
 
-func (d *desk) network(cfg Config) *Network {
-	d.t.Helper()
-	if cfg.Start.IsZero() {
-		cfg.Start = start
+func TestSameSeedSameBytes(t *testing.T) {
+	cfg := Config{Seed: 5, Scenarios: []Scenario{{Name: "loss"}, {Name: "restart", Router: "osk-core1", From: start.Add(5 * time.Minute)}}}
+	a := digest(t, cfg, time.Minute)
+	if b := digest(t, cfg, time.Minute); !bytes.Equal(a, b) {
+		t.Error("the same seed gives other bytes")
 	}
-	cfg.Dial = d.dial
-	cfg.Collector = func(string) string { return "udp://192.0.2.200:2055" }
-	var n *Network
-	d.now = func() time.Time {
-		if n == nil {
-			return cfg.Start
+	if b := digest(t, cfg, 4*time.Second); !bytes.Equal(a, b) {
+		t.Error("smaller steps give other bytes")
+	}
+	cfg.Seed = 6
+	if b := digest(t, cfg, time.Minute); bytes.Equal(a, b) {
+		t.Error("another seed gives the same bytes")
+	}
+}
+
+// Scale 1 is about 100 records a second, and traffic that a small carrier has.
+func TestScale(t *testing.T) {
+	const hours = 168
+	d := simulate(t, Config{Seed: 1, Scale: .1, Keep: hours * 60, Zone: time.UTC})
+	d.each = func(netip.Addr, []byte) {}
+	for range hours {
+		d.run(time.Hour)
+	}
+	records := uint64(0)
+	for _, r := range d.network.Routers() {
+		records += r.Records()
+		t.Logf("%s: %.1f records/s", r.Name, float64(r.Records())/3600/hours*10)
+		if r.Records() < hours*3600*.3 {
+			t.Errorf("%s exports %d records in a week", r.Name, r.Records())
 		}
-		return n.now
 	}
-	n, err := New(cfg)
-	if err != nil {
-		d.t.Fatal(err)
+	if rate := float64(records) / 3600 / hours * 10; rate < 90 || rate > 125 {
+		t.Errorf("%.1f records a second at Scale 1", rate)
 	}
-	return n
+	expected := d.network.samples * hours * 3600
+	if ratio := float64(records) / expected; ratio < .85 || ratio > 1 {
+		t.Errorf("%d records of %.0f packets that are expected to be sampled: ratio %.2f", records, expected, ratio)
+	}
+	bits := float64(d.truth().In.Bytes) * 8 / 3600 / hours * 10
+	if bits < 3e9 || bits > 5e9 {
+		t.Errorf("%.2f Gbit/s at Scale 1", bits/1e9)
+	}
+	day := func(at, length int) float64 {
+		from := start.Add(time.Duration(at) * time.Hour)
+		return float64(d.network.Truth().Between(from, from.Add(time.Duration(length)*time.Hour)).In.Bytes) / float64(length)
+	}
+	if evening, night := day(20, 2), day(4, 2); evening < 3*night {
+		t.Errorf("the evening has %.1f times the traffic of the night", evening/night)
+	}
+	customer := func(at int) float64 { // of an enterprise: 10 to 16 o'clock of a day
+		from := start.Add(time.Duration(at*24+10) * time.Hour)
+		return float64(d.network.Truth().Between(from, from.Add(6*time.Hour)).Report().Customers["Birch Insurance"].To.Bytes)
+	}
+	if work, weekend := customer(2), customer(5); work < 3*weekend {
+		t.Errorf("an enterprise has %.1f times as much on a Wednesday as on a Saturday", work/weekend)
+	}
 }
 
-func TestSmoke(t *testing.T) {
-	d := newDesk(t)
-	n := d.network(Config{Seed: 1, Start: start.Add(3*time.Hour)})
-	began := time.Now()
-	if err := n.Step(n.Now().Add(10*time.Minute)); err != nil {
-		t.Fatal(err)
+// A demo may run for weeks: what is kept does not grow.
+func TestMemoryIsBounded(t *testing.T) {
+	minutes := 0
+	d := simulate(t, Config{Seed: 1, Scale: .02, Keep: 60, OnMinute: func(m *Minute) error { minutes++; return nil }})
+	d.each = func(netip.Addr, []byte) {}
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
 	}
-	t.Log(time.Since(began), d.flows.Len(), d.datagrams, d.bytes, len(n.relations))
-	for _, r := range n.Routers() {
-		t.Log(r.Name, r.Records(), r.cache.Stats(), float64(r.Records())/600)
+	d.run(24 * time.Hour)
+	before := live()
+	d.run(13 * 24 * time.Hour)
+	if after := live(); after > before+before/4 {
+		t.Errorf("%d MB live after a day, %d MB after two weeks", before>>20, after>>20)
 	}
-	m := n.Truth().Between(start, start.Add(24*time.Hour))
-	t.Log(m.In.Bytes*8/600/1e6, m.In.Packets/600, m.Out, m.In.Error())
+	if kept := len(d.network.Truth().Minutes()); kept != 60 || minutes != 14*24*60 {
+		t.Errorf("%d minutes kept, %d told", kept, minutes)
+	}
+}
+
+// A load is so many records a second, each a packet, and the truth still holds.
+func TestLoad(t *testing.T) {
+	const load, seconds = 20_000, 60
+	d := simulate(t, Config{Seed: 1, Load: load, Start: start.Add(3 * time.Hour)})
+	d.run(seconds * time.Second)
+	m := d.truth()
+	rate := float64(d.flows.Len()) / seconds
+	if level := float64(m.In.Packets) / seconds; math.Abs(rate/load-level/570_000) > .3 {
+		t.Errorf("%.0f records a second, %.0f packets", rate, level)
+	}
+	packets, bytes := d.sum(func(*flow.Batch, int) bool { return true })
+	for _, x := range []struct {
+		what             string
+		is, truth, error float64
+	}{
+		{"packets", packets, float64(m.In.Packets), m.In.PacketsError()},
+		{"bytes", bytes, float64(m.In.Bytes), m.In.Error()},
+	} {
+		if off := math.Abs(x.is/x.truth - 1); off > 2*x.error {
+			t.Errorf("%s: %.3g, truth %.3g: off by %.2g, error %.2g", x.what, x.is, x.truth, off, x.error)
+		}
+	}
+}
+
+func BenchmarkHour(b *testing.B) {
+	d := simulate(b, Config{Seed: 1, Start: start.Add(3 * time.Hour)})
+	d.each = func(netip.Addr, []byte) {}
+	for b.Loop() {
+		d.run(time.Hour)
+	}
+	records := uint64(0)
+	for _, r := range d.network.Routers() {
+		records += r.Records()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(records), "ns/record")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/60, "µs/minute")
+}
+
+func BenchmarkLoad(b *testing.B) {
+	d := simulate(b, Config{Seed: 1, Load: 200_000, Start: start.Add(3 * time.Hour)})
+	d.each = func(netip.Addr, []byte) {}
+	for b.Loop() {
+		d.run(time.Second)
+	}
+	records := uint64(0)
+	for _, r := range d.network.Routers() {
+		records += r.Records()
+	}
+	b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(records), "ns/record")
 }

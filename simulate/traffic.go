@@ -105,11 +105,12 @@ var demands = map[kind][]demand{
 		{"ping", .0005, cloud, false, 1, constant},
 	},
 	hosting: {
-		{"https", .46, home, true, 12, allDay},
+		{"https", .37, home, true, 12, allDay},
 		{"quic", .16, home, true, 8, allDay},
 		{"http", .08, home, true, 8, allDay},
 		{"download", .09, home, true, 4, allDay},
 		{"backup", .10, cloud, false, 2, night},
+		{"replication", .09, hosting, false, 1, constant},
 		{"ssh", .02, home, true, 3, allDay},
 		{"smtp", .02, mail, false, 2, allDay},
 		{"mysql", .03, cloud, true, 2, allDay},

@@ -92,13 +92,16 @@ type Minute struct {
 	Start  time.Time
 	Length time.Duration
 
-	In       Count // came into the network by external interfaces
-	Out      Count // left it; errors as if egress were metered
-	Dropped  Count // of In
-	Consumed Count // of In: was for the routers themselves
+	// In + Originated = Out + Dropped + Consumed.
+	In         Count // came into the network by external interfaces
+	Out        Count // left it by them; errors as if egress were metered
+	Originated Count // of Out: routers themselves sent it
+	Dropped    Count // of In
+	Consumed   Count // of In: was for the routers themselves
 
 	world *Network
 
+	indexes                []uint32  // ifIndex, by interface
 	interfaces             [][2]Flow // in, out
 	applications           []Count
 	protocols              []Count // 256
