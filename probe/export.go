@@ -83,7 +83,7 @@ type Exporter struct {
 	collectors []*collector
 	parts      [classes]*flow.Batch // the rows of a batch that has several classes
 	stats      ExporterStats
-	samples    uint32 // of sFlow, so far
+	samples    map[sflow.Source]uint32 // so far
 }
 
 // NewExporter fails where the configuration makes no sense or a UDP collector's
@@ -110,7 +110,7 @@ func NewExporter(cfg ExporterConfig, log *slog.Logger) (*Exporter, error) {
 	if !cfg.Agent.IsValid() {
 		cfg.Agent = cfg.Source
 	}
-	x := &Exporter{cfg: cfg}
+	x := &Exporter{cfg: cfg, samples: map[sflow.Source]uint32{}}
 	for _, text := range cfg.Collectors {
 		c, err := newCollector(text, x, log)
 		if err != nil {
@@ -200,14 +200,14 @@ func uniform(b *flow.Batch, from, to int) bool {
 // caller knows better, its sequence number and its pool are filled in.
 func (x *Exporter) Sample(s *sflow.FlowSample, now time.Time) error {
 	x.stats.Samples++
-	x.samples++
+	x.samples[s.Source]++
 	s.Rate = max(x.cfg.Sampling.Rate, 1)
 	sequence, pool := s.Sequence, s.Pool
 	if sequence == 0 {
-		s.Sequence = x.samples
+		s.Sequence = x.samples[s.Source]
 	}
 	if pool == 0 {
-		s.Pool = uint32(uint64(s.Rate) * uint64(x.samples))
+		s.Pool = s.Rate * s.Sequence
 	}
 	defer func() { s.Sequence, s.Pool = sequence, pool }()
 	return x.each(func(c *collector) error { return c.sample(s, now) })

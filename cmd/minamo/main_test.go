@@ -182,7 +182,7 @@ func v5(clock time.Time, octets uint32) []byte {
 
 // capture writes datagrams into a pcap file, a second apart, from the given
 // exporters in turn.
-func capture(t *testing.T, begin time.Time, exporters []string, payloads ...[]byte) string {
+func captureFile(t *testing.T, begin time.Time, exporters []string, payloads ...[]byte) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "export.pcap")
 	f, err := os.Create(name)
@@ -213,7 +213,7 @@ func capture(t *testing.T, begin time.Time, exporters []string, payloads ...[]by
 
 func TestDecodeCommand(t *testing.T) {
 	at := time.Unix(1_300_000_000, 0)
-	good := capture(t, at, []string{"192.0.2.1"}, v5(at, 100), []byte("not an export"), v5(at, 200))
+	good := captureFile(t, at, []string{"192.0.2.1"}, v5(at, 100), []byte("not an export"), v5(at, 200))
 	status, out, errs := minamo(t, "decode", good)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if status != 0 || len(lines) != 2 {
@@ -235,11 +235,11 @@ func TestDecodeCommand(t *testing.T) {
 		t.Errorf("nothing is said of the other datagram: %s", errs)
 	}
 
-	bad := capture(t, at, []string{"192.0.2.1"}, v5(at, 100)[:60])
+	bad := captureFile(t, at, []string{"192.0.2.1"}, v5(at, 100)[:60])
 	if status, _, errs := minamo(t, "decode", bad); status != 1 || !strings.Contains(errs, "datagram 1") || !strings.Contains(errs, "count_mismatch") {
 		t.Errorf("malformed: status %d: %s", status, errs)
 	}
-	other := capture(t, at, []string{"192.0.2.1"}, []byte("nothing of ours"))
+	other := captureFile(t, at, []string{"192.0.2.1"}, []byte("nothing of ours"))
 	if status, _, errs := minamo(t, "decode", other); status != 1 || !strings.Contains(errs, "no flow export") {
 		t.Errorf("no export: status %d: %s", status, errs)
 	}
@@ -250,7 +250,7 @@ func TestDecodeCommand(t *testing.T) {
 			t.Errorf("%q: status %d: %s", head, status, errs)
 		}
 	}
-	waiting := capture(t, at, []string{"192.0.2.1"}, []byte{0, 10, 0, 24, 0x4d, 0x7c, 0x6d, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 8, 192, 0, 2, 7})
+	waiting := captureFile(t, at, []string{"192.0.2.1"}, []byte{0, 10, 0, 24, 0x4d, 0x7c, 0x6d, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 8, 192, 0, 2, 7})
 	if _, _, errs := minamo(t, "decode", waiting); !strings.Contains(errs, "1 data sets never got their template") {
 		t.Errorf("waiting: %s", errs)
 	}
@@ -287,7 +287,7 @@ func TestReplayCommand(t *testing.T) {
 	defer collector.Close()
 	to := collector.LocalAddr().String()
 	recorded := time.Unix(1_300_000_000, 0)
-	file := capture(t, recorded, []string{"192.0.2.1", "192.0.2.2"}, v5(recorded, 100), v5(recorded.Add(time.Second), 200), []byte("other"), v5(recorded.Add(3*time.Second), 300))
+	file := captureFile(t, recorded, []string{"192.0.2.1", "192.0.2.2"}, v5(recorded, 100), v5(recorded.Add(time.Second), 200), []byte("other"), v5(recorded.Add(3*time.Second), 300))
 
 	// take decodes what arrives, by the address it comes from.
 	take := func(n int) map[string]*flow.Batch {

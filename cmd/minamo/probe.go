@@ -13,8 +13,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/minamo-flow/minamo/capture"
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/probe"
 	"github.com/minamo-flow/minamo/wire/packet"
@@ -22,11 +24,14 @@ import (
 	"github.com/minamo-flow/minamo/wire/sflow"
 )
 
-const probeUsage = `Usage: minamo probe FILE --to udp://HOST:PORT [OPTIONS]
+const probeUsage = `Usage: minamo probe -i INTERFACE --to udp://HOST:PORT [OPTIONS]
+       minamo probe FILE --to udp://HOST:PORT [OPTIONS]
 
-Meters the packets of a capture file (pcap, pcapng; - is standard input) as a
-router does, and exports the flows: NetFlow v5 or v9, IPFIX, or sFlow's samples.
-Flows have the packets' own times; --now moves them to the present.
+Meters packets as a router does, and exports the flows: NetFlow v5 or v9, IPFIX,
+or sFlow's samples. The packets are those of interfaces (a SPAN port, a TAP, a
+Linux router; Linux only, with CAP_NET_RAW), until it is interrupted; or those of
+a capture file (pcap, pcapng; - is standard input). A file's flows have its
+packets' own times; --now moves them to the present.
 
 Options:
 `
@@ -42,6 +47,10 @@ type probing struct {
 	log     *slog.Logger
 	shift   int64 // ns
 	packets int64
+
+	interfaces []string // in place of a file
+	capture    capture.Config
+	every      time.Duration // between lines of statistics
 }
 
 func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -68,8 +77,16 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	domain := flags.Uint("domain", 1, "observation domain, source id, engine or sub-agent `ID`")
 	source := flags.String("source", "", "`ADDRESS` to send from; of sFlow also the agent's")
 	flags.DurationVar(&p.export.Resend, "resend", time.Minute, "templates and options are repeated so often, by the packets' clock")
+	flags.Func("i", "`INTERFACE` to capture on; may be given several times", func(name string) error {
+		p.interfaces = append(p.interfaces, name)
+		return nil
+	})
+	flags.BoolVar(&p.capture.Promiscuous, "promiscuous", true, "capture what is addressed to others, too")
+	flags.IntVar(&p.capture.Sockets, "fanout", 1, "threads for each interface")
+	flags.IntVar(&p.capture.Ring, "ring", 32<<20, "`BYTES` for each thread, in which packets wait")
+	flags.DurationVar(&p.every, "statistics", time.Minute, "how often to tell what was captured; 0 is only at the end")
 	flags.BoolVar(&p.now, "now", false, "move all times so that the last packet is now")
-	flags.IntVar(&p.rate, "rate", 5000, "datagrams a second at most; 0 is as fast as possible, which collectors by UDP may not bear")
+	flags.IntVar(&p.rate, "rate", 5000, "of a file, datagrams a second at most; 0 is as fast as possible, which collectors by UDP may not bear")
 	var files []string
 	for rest := args; ; {
 		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
@@ -88,8 +105,18 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return 2
 	}
 	switch {
-	case len(files) != 1:
-		return wrong("expected one file, found %d", len(files))
+	case len(files) != 1 && p.interfaces == nil:
+		return wrong("expected one file, or interfaces (-i), found %d files", len(files))
+	case len(files) != 0 && p.interfaces != nil:
+		return wrong("expected a file or interfaces, found both")
+	case p.interfaces != nil && p.now:
+		return wrong("--now is for files")
+	case p.capture.Sockets < 1 || p.capture.Sockets > 64:
+		return wrong("--fanout: expected 1 to 64, found %d", p.capture.Sockets)
+	case p.capture.Ring < 2<<20 || p.capture.Ring > 4<<30:
+		return wrong("--ring: expected 2 MiB to 4 GiB, found %d", p.capture.Ring)
+	case p.every < 0:
+		return wrong("--statistics: expected a time, or 0")
 	case len(p.export.Collectors) == 0:
 		return wrong("--to: name a collector, such as --to udp://127.0.0.1:2055")
 	case !slices.Contains(probe.Protocols, p.export.Protocol):
@@ -104,7 +131,7 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return wrong("--flows: expected 1 to %d, found %d", 1<<26, p.meter.Cache.Flows)
 	case p.rate < 0:
 		return wrong("--rate: expected 0 or more, found %d", p.rate)
-	case p.now && files[0] == "-":
+	case p.now && slices.Equal(files, []string{"-"}):
 		return wrong("--now reads the file twice, which standard input cannot be: save it to a file first")
 	}
 	if *source != "" {
@@ -113,13 +140,18 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 			return wrong("--source: expected an address, found %q", *source)
 		}
 	}
-	p.file, p.export.Domain = files[0], uint32(*domain)
+	p.export.Domain = uint32(*domain)
 	p.meter.Sampling = probe.SamplerConfig{Rate: uint32(*sample), Seed: *seed}
 	if *random {
 		p.meter.Sampling.Method = probe.RandomInN
 	}
 	p.meter.Cache.Rows = exportRows
-	if err := p.run(ctx, stdout); err != nil {
+	p.export.Sampling = p.meter.Sampling
+	run := p.live
+	if p.interfaces == nil {
+		p.file, run = files[0], p.run
+	}
+	if err := run(ctx, stdout); err != nil {
 		fmt.Fprintf(stderr, "minamo probe: %v\n", err)
 		return 1
 	}
@@ -163,10 +195,9 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 	}
 	first.Time += p.shift
 	p.export.Boot = time.Unix(0, first.Time).Add(-time.Minute)
-	p.export.Sampling = p.meter.Sampling
 	pace := &pace{rate: p.rate}
 	p.export.Dial = pace.dial(p.export.Source)
-	exporter, err := probe.NewExporter(p.export, p.log)
+	exporter, err := newExportingProcess(p.export, p.log)
 	if err != nil {
 		return err
 	}
@@ -174,15 +205,10 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 
 	progress := newProgress(p.stderr, "packets", size)
 	defer progress.done()
-	var r metering
-	if p.export.Protocol == probe.SFlow5 {
-		r = &sampling{exporter: exporter, sampler: probe.NewSampler(p.meter.Sampling)}
-	} else {
-		r = &caching{exporter: exporter, meter: probe.NewMeter(p.meter), flows: flow.NewBatch(exportRows)}
-	}
+	r := p.metering(exporter)
 	for pkt := &first; ctx.Err() == nil; {
 		p.packets++
-		if err := r.add(pkt); err != nil {
+		if err := r.add(pkt, probe.Point{}); err != nil {
 			return err
 		}
 		if p.packets%1024 == 0 {
@@ -206,43 +232,75 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 	return ctx.Err()
 }
 
+// exportingProcess is an Exporter that several meters share.
+type exportingProcess struct {
+	mu sync.Mutex
+	*probe.Exporter
+}
+
+func newExportingProcess(cfg probe.ExporterConfig, log *slog.Logger) (*exportingProcess, error) {
+	x, err := probe.NewExporter(cfg, log)
+	return &exportingProcess{Exporter: x}, err
+}
+
+func (x *exportingProcess) do(f func(*probe.Exporter) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return f(x.Exporter)
+}
+
+// metering makes what the protocol asks for: flows, or samples.
+func (p *probing) metering(x *exportingProcess) metering {
+	if p.export.Protocol == probe.SFlow5 {
+		return &sampling{exporter: x, sampler: probe.NewSampler(p.meter.Sampling)}
+	}
+	return &caching{exporter: x, meter: probe.NewMeter(p.meter), flows: flow.NewBatch(exportRows)}
+}
+
 // metering is what becomes of packets: flows, or samples.
 type metering interface {
-	add(*pcap.Packet) error
+	add(*pcap.Packet, probe.Point) error
+	sweep(clock int64) error // ms; about every second
 	end() error
 	tell(io.Writer)
 }
 
 // caching makes flows of packets, and exports those that ended.
 type caching struct {
-	exporter *probe.Exporter
+	exporter *exportingProcess
 	meter    *probe.Meter
 	flows    *flow.Batch
 	clock    int64 // ms, the packets'
 	swept    int64 // when flows were looked for that are due
 }
 
-func (c *caching) add(p *pcap.Packet) error {
-	c.meter.Add(p, probe.Point{}, c.flows)
+func (c *caching) add(p *pcap.Packet, at probe.Point) error {
+	c.meter.Add(p, at, c.flows)
 	c.clock = max(c.clock, p.Time/1e6)
-	if c.clock < c.swept+1000 {
-		if c.flows.Len() < exportRows {
-			return nil
-		}
-		return c.export()
+	if c.clock >= c.swept+1000 {
+		return c.sweep(c.clock)
 	}
-	c.swept = c.clock
+	if c.flows.Len() < exportRows {
+		return nil
+	}
+	return c.export()
+}
+
+func (c *caching) sweep(clock int64) error {
+	c.clock, c.swept = clock, clock
 	for more := true; more; {
-		more = c.meter.Expire(c.clock, c.flows)
+		more = c.meter.Expire(clock, c.flows)
 		if err := c.export(); err != nil {
 			return err
 		}
 	}
-	return c.exporter.Tick(time.UnixMilli(c.clock))
+	return c.exporter.do(func(x *probe.Exporter) error { return x.Tick(time.UnixMilli(clock)) })
 }
 
 func (c *caching) export() error {
-	err := c.exporter.Flows(c.flows, 0, c.flows.Len(), time.UnixMilli(c.clock))
+	err := c.exporter.do(func(x *probe.Exporter) error {
+		return x.Flows(c.flows, 0, c.flows.Len(), time.UnixMilli(c.clock))
+	})
 	c.flows.Reset()
 	return err
 }
@@ -286,7 +344,7 @@ func (c *caching) tell(w io.Writer) {
 
 // sampling sends sampled packets' headers, by sFlow.
 type sampling struct {
-	exporter         *probe.Exporter
+	exporter         *exportingProcess
 	sampler          *probe.Sampler
 	packets, bytes   uint64
 	samples, unknown uint64
@@ -299,14 +357,12 @@ const headerBytes = 128
 // headers are the protocols of sFlow's raw headers, by link type.
 var headers = map[packet.Link]uint32{packet.Ethernet: sflow.HeaderEthernet, packet.IPv4: sflow.HeaderIPv4, packet.IPv6: sflow.HeaderIPv6}
 
-func (s *sampling) add(p *pcap.Packet) error {
+func (s *sampling) add(p *pcap.Packet, at probe.Point) error {
 	s.packets++
 	s.bytes += uint64(max(p.Length, len(p.Data)))
 	s.clock = max(s.clock, p.Time/1e6)
-	now := time.UnixMilli(s.clock)
 	if s.clock >= s.flushed+1000 {
-		s.flushed = s.clock
-		if err := s.exporter.Tick(now); err != nil {
+		if err := s.sweep(s.clock); err != nil {
 			return err
 		}
 	}
@@ -332,10 +388,23 @@ func (s *sampling) add(p *pcap.Packet) error {
 	if protocol == sflow.HeaderEthernet { // captures lack the check sequence, which the wire had
 		sample.Packet.Length, sample.Packet.Stripped = sample.Packet.Length+4, 4
 	}
-	return s.exporter.Sample(&sample, now)
+	if at.Interface != 0 {
+		sample.Source.Index = at.Interface
+		if at.Direction == flow.Egress {
+			sample.Out.Value = at.Interface
+		} else {
+			sample.In.Value = at.Interface
+		}
+	}
+	return s.exporter.do(func(x *probe.Exporter) error { return x.Sample(&sample, time.UnixMilli(s.clock)) })
 }
 
-func (s *sampling) end() error { return s.exporter.Tick(time.UnixMilli(s.clock)) }
+func (s *sampling) sweep(clock int64) error {
+	s.clock, s.flushed = clock, clock
+	return s.exporter.do(func(x *probe.Exporter) error { return x.Tick(time.UnixMilli(clock)) })
+}
+
+func (s *sampling) end() error { return s.sweep(s.clock) }
 
 func (s *sampling) tell(w io.Writer) {
 	fmt.Fprintf(w, "packets   %d, %d bytes on the wire\nsampled   %d", s.packets, s.bytes, s.samples)
