@@ -2,13 +2,17 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // captured is what capinfos says of a capture: packets, and bytes on the wire.
@@ -163,5 +167,75 @@ func TestProbeRefuses(t *testing.T) {
 		if said := fails(t, c.status, minamo, append([]string{"probe"}, c.args...)...); !strings.Contains(said, c.want) {
 			t.Errorf("%v: %q, expected %q", c.args, said, c.want)
 		}
+	}
+}
+
+// TestProbeLive meters a link between two hosts, with packets in a VLAN too.
+func TestProbeLive(t *testing.T) {
+	needRoot(t)
+	need(t, "ip", "ethtool")
+	for _, args := range [][]string{nil, {"--fanout", "2"}} {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			left, right := link(t)
+			data, _ := both(t, right, "nfcapd", func(x *tee) {
+				probe := start(t, "ip", append([]string{"netns", "exec", right, minamo, "probe", "-i", "eth0", "--to", "udp://" + x.address()}, args...)...)
+				eventually(t, "the probe meters", func() bool { return strings.Contains(probe.output.String(), "metering eth0") })
+				traffic(t, left, right, "192.0.2.2", known, transfer{"tcp", 5001, 200_000})
+				tagged(t, left, 30)
+				if status := probe.terminate(t); status != 0 {
+					t.Errorf("status %d", status)
+				}
+				if said := probe.output.String(); strings.Count(said, "of which the kernel dropped 0\n") != max(1, len(args)) {
+					t.Errorf("the probe said %s", said)
+				}
+			})
+			for filter, want := range map[string]totals{
+				"src ip 192.0.2.1 and dst port 5353 and ingress":                    {Packets: 40, Bytes: 40 * 540},
+				"src ip 192.0.2.1 and in if present and not out if present and udp": {Packets: 40, Bytes: 40 * 540},
+				"src ip 198.51.100.1 and dst port 5354 and vlan 7":                  {Packets: 30, Bytes: 30 * 128},
+			} {
+				if got := stored(t, data, filter).sum(); got.Packets != want.Packets || got.Bytes != want.Bytes {
+					t.Errorf("%s: %+v, expected %+v", filter, got, want)
+				}
+			}
+			if got := stored(t, data, "src ip 192.0.2.2 and src port 5001 and egress and flags F and out if present").sum(); got.Packets == 0 {
+				t.Error("nothing went back by TCP")
+			}
+		})
+	}
+	said := fails(t, 1, minamo, "probe", "-i", "nowhere0", "--to", "udp://127.0.0.1:9")
+	mentions(t, said, "nowhere0", "lo")
+}
+
+// tagged sends packets of VLAN 7 from a host's eth0, as they are. The receiving
+// kernel takes the tag out before anybody sees the packet.
+func tagged(t *testing.T, namespace string, n int) {
+	t.Helper()
+	c := newCapture()
+	c.packet(time.Now(), 17, netip.MustParseAddrPort("198.51.100.1:4000"), netip.MustParseAddrPort("198.51.100.2:5354"), make([]byte, 100), 0)
+	frame := c.bytes[24+16:] // behind the headers of the file and of the packet
+	frame = slices.Concat([]byte{255, 255, 255, 255, 255, 255}, frame[6:12], []byte{0x81, 0, 0, 7}, frame[12:])
+	var failed error
+	in(t, namespace, func() {
+		failed = func() error {
+			fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			i, err := net.InterfaceByName("eth0")
+			if err != nil {
+				return err
+			}
+			for range n {
+				if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: i.Index}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}()
+	})
+	if failed != nil {
+		t.Fatal(failed)
 	}
 }
