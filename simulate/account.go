@@ -134,6 +134,9 @@ func (m *Minute) stream(s *stream, c Count, octets uint64, squares float64) {
 			if stays && s.end.dropped() {
 				f.DroppedPackets += c.Packets
 				f.DroppedBytes += c.Bytes
+				if s.end == aclDenied {
+					k.InDiscards += c.Packets
+				}
 			}
 		}
 		if w.out != nil && !stays {

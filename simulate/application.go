@@ -52,12 +52,24 @@ func (m mixture) mean() (bytes float64) {
 }
 
 var (
-	bulk = mixture{{.80, 1500, 1500}, {.08, 700, 1200}, {.12, 52, 52}}
+	bulk = mixture{{.80, 1500, 1500}, {.08, 600, 1000}, {.12, 52, 52}}
 	acks = mixture{{.88, 52, 52}, {.12, 300, 500}}
 	web  = mixture{{.66, 1500, 1500}, {.16, 300, 500}, {.18, 52, 52}}
 	asks = mixture{{.74, 52, 52}, {.20, 300, 500}, {.06, 1100, 1400}}
 	chat = mixture{{.6, 52, 52}, {.4, 80, 120}}
 )
+
+// of6 is the mixture in IPv6: where packets are hardly more than their headers,
+// those are 20 bytes longer.
+func (m mixture) of6() (six mixture) {
+	for _, s := range m {
+		if s.hi <= 64 {
+			s.lo, s.hi = s.lo+20, s.hi+20
+		}
+		six = append(six, s)
+	}
+	return six
+}
 
 // flat is packets of one length.
 func flat(bytes uint32) mixture { return mixture{{1, bytes, bytes}} }

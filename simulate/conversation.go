@@ -65,7 +65,7 @@ func (c *conversation) flags(a *application, dir int, at int64, bytes uint32) ui
 	if a.packets == 1 {
 		return syn
 	}
-	if bytes > 60 {
+	if bytes > 72 {
 		if (c.label^uint64(at))&3 == 0 {
 			return ack | psh
 		}

@@ -6,7 +6,7 @@ import "time"
 type Counters struct {
 	InOctets, OutOctets   uint64 // layer 2: with Ethernet's header and check sequence
 	InPackets, OutPackets uint64
-	InDiscards            uint64
+	InDiscards            uint64 // packets that an access list denied, as some devices count them
 }
 
 func (c *Counters) add(o *Counters) {

@@ -49,11 +49,12 @@ type Router struct {
 	// What is wrong with it: see faults.go.
 	faults
 
-	records uint64     // exported
-	sent    uint64     // datagrams that arrive
-	lost    uint64     // datagrams that do not
-	counted []Counters // by interface, until this minute: since the last restart
-	moving  []Counters // of this minute
+	loadRate uint32     // SamplingRate under a load
+	records  uint64     // exported
+	sent     uint64     // datagrams that arrive
+	lost     uint64     // datagrams that do not
+	counted  []Counters // by interface, until this minute: since the last restart
+	moving   []Counters // of this minute
 }
 
 // exporter is what the simulator needs of probe.Exporter.

@@ -38,7 +38,8 @@ type ScenarioInfo struct {
 	Truth  string // what is true nevertheless
 	Look   string // what an operator sees, and where
 
-	cached bool // it is about the flow cache, which a router of sFlow does not have
+	flows bool // it is about flow caches, or clocks of export: sFlow has neither
+	fixed bool // it can happen at Router only
 	// apply changes how a router is set up, or the network, for a minute, and
 	// tells whether the router restarts with it.
 	apply func(n *Network, r *Router, f *faults, s *Scenario) (reboot bool)
@@ -107,8 +108,10 @@ func (s *Scenario) check() error {
 	}
 	for _, l := range routers {
 		switch {
-		case s.Router == l.name && info.cached && l.vendor.Protocol == probe.SFlow5:
-			return fmt.Errorf("scenario %s: %s speaks sFlow, it has no flow cache", s.Name, s.Router)
+		case s.Router == l.name && info.fixed && l.name != info.Router:
+			return fmt.Errorf("scenario %s: it can happen at %s only", s.Name, info.Router)
+		case s.Router == l.name && info.flows && l.vendor.Protocol == probe.SFlow5:
+			return fmt.Errorf("scenario %s: %s speaks sFlow, which has neither flows nor a clock", s.Name, s.Router)
 		case s.Router == l.name || s.Router == "":
 			return nil
 		}

@@ -29,9 +29,9 @@ type Config struct {
 	// several routers is exported by each. Without it only what comes in by
 	// external interfaces is metered: everything once.
 	Everywhere bool
-	// Load, if not 0, is flow records a second over all routers at the mean of a
-	// day: samplers choose that much, and each sampled packet is a record,
-	// without a flow cache.
+	// Load, if not 0, is flow records a second over all routers, at all hours:
+	// samplers choose that much, and each sampled packet is a record, without a
+	// flow cache.
 	Load int
 
 	// Collector is where a router's exports go, by protocol, as in
@@ -64,7 +64,6 @@ type Network struct {
 	interfaces map[string]*Interface
 	relations  []*relation
 	random     *rand.Rand
-	samples    float64  // packets a second, as routers should be set up
 	lands      []string // countries
 	newcomers  bool     // IPv6 behind the router that knows none
 	blocked    []*party // by an access list
@@ -114,7 +113,9 @@ func New(cfg Config) (*Network, error) {
 	n.populate()
 	n.plant()
 	n.countries()
-	n.expect()
+	if cfg.Load > 0 {
+		n.burden()
+	}
 	n.truth.keep = cfg.Keep
 	for _, r := range n.routers {
 		r.drifting = n.now

@@ -45,8 +45,8 @@ func TestSameSeedSameBytes(t *testing.T) {
 
 // Scale 1 is about 100 records a second, and traffic that a small carrier has.
 func TestScale(t *testing.T) {
-	const hours = 168
-	d := simulate(t, Config{Seed: 1, Scale: .1, Keep: hours * 60, Zone: time.UTC})
+	const hours, scale = 168, .02
+	d := simulate(t, Config{Seed: 1, Scale: scale, Keep: hours * 60, Zone: time.UTC})
 	d.each = func(netip.Addr, []byte) {}
 	for range hours {
 		d.run(time.Hour)
@@ -54,19 +54,19 @@ func TestScale(t *testing.T) {
 	records := uint64(0)
 	for _, r := range d.network.Routers() {
 		records += r.Records()
-		t.Logf("%s: %.1f records/s", r.Name, float64(r.Records())/3600/hours*10)
-		if r.Records() < hours*3600*.3 {
+		t.Logf("%s: %.1f records/s", r.Name, float64(r.Records())/3600/hours/scale)
+		if r.Records() < hours*3600*scale*3 {
 			t.Errorf("%s exports %d records in a week", r.Name, r.Records())
 		}
 	}
-	if rate := float64(records) / 3600 / hours * 10; rate < 90 || rate > 125 {
+	if rate := float64(records) / 3600 / hours / scale; rate < 90 || rate > 125 {
 		t.Errorf("%.1f records a second at Scale 1", rate)
 	}
-	expected := d.network.samples * hours * 3600
+	expected := d.network.expect(func(r *Router) uint32 { return r.SamplingRate }) * hours * 3600
 	if ratio := float64(records) / expected; ratio < .85 || ratio > 1 {
 		t.Errorf("%d records of %.0f packets that are expected to be sampled: ratio %.2f", records, expected, ratio)
 	}
-	bits := float64(d.truth().In.Bytes) * 8 / 3600 / hours * 10
+	bits := float64(d.truth().In.Bytes) * 8 / 3600 / hours / scale
 	if bits < 3e9 || bits > 5e9 {
 		t.Errorf("%.2f Gbit/s at Scale 1", bits/1e9)
 	}
@@ -99,11 +99,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	d.run(24 * time.Hour)
 	before := live()
-	d.run(13 * 24 * time.Hour)
+	d.run(6 * 24 * time.Hour)
 	if after := live(); after > before+before/4 {
-		t.Errorf("%d MB live after a day, %d MB after two weeks", before>>20, after>>20)
+		t.Errorf("%d MB live after a day, %d MB after a week", before>>20, after>>20)
 	}
-	if kept := len(d.network.Truth().Minutes()); kept != 60 || minutes != 14*24*60 {
+	if kept := len(d.network.Truth().Minutes()); kept != 60 || minutes != 7*24*60 {
 		t.Errorf("%d minutes kept, %d told", kept, minutes)
 	}
 }
@@ -115,8 +115,8 @@ func TestLoad(t *testing.T) {
 	d.run(seconds * time.Second)
 	m := d.truth()
 	rate := float64(d.flows.Len()) / seconds
-	if level := float64(m.In.Packets) / seconds; math.Abs(rate/load-level/570_000) > .3 {
-		t.Errorf("%.0f records a second, %.0f packets", rate, level)
+	if math.Abs(rate/load-1) > .02 {
+		t.Errorf("%.0f records a second", rate)
 	}
 	packets, bytes := d.sum(func(*flow.Batch, int) bool { return true })
 	for _, x := range []struct {

@@ -3,6 +3,8 @@ package simulate
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/minamo-flow/minamo/probe"
 )
 
 // A relation is an application's traffic between the clients of a prefix and
@@ -148,7 +150,7 @@ func (n *Network) demand(r *rand.Rand, c *party, d demand) {
 	app := applications[d.app]
 	bytes := c.mbps * 1e6 / 8 * d.share * n.cfg.Scale
 	partners := n.partners(c, d.other)
-	if c.port.Router.Vendor.Protocol == "netflow5" { // which knows no IPv6: see the scenario ipv6-unseen
+	if c.late6() {
 		n.spread(r, app, c, partners, d, false, bytes)
 		d.curve = newcomers
 		n.spread(r, app, c, partners, d, true, bytes*six)
@@ -158,14 +160,24 @@ func (n *Network) demand(r *rand.Rand, c *party, d demand) {
 	n.spread(r, app, c, partners, d, true, bytes*six)
 }
 
+// late6 tells whether a party does not use IPv6 yet: it is behind the router whose
+// exports know none. See the scenario ipv6-unseen.
+func (p *party) late6() bool { return p.port.Router.Vendor.Protocol == probe.NetFlow5 }
+
 // spread shares bytes a second out to relations with prefixes of partners.
 func (n *Network) spread(r *rand.Rand, app *application, c *party, partners []*party, d demand, v6 bool, bytes float64) {
-	if v6 && (app.protocol == ipv6InIPv4 || app.protocol == icmp) {
-		return
+	switch app.protocol {
+	case ipv6InIPv4, icmp, ah: // IPv6 has others, or knows them as extension headers
+		if v6 {
+			return
+		}
 	}
 	var theirs []*prefix
 	var weights []float64
 	for i, p := range partners {
+		if v6 && p.late6() && d.curve != newcomers {
+			continue
+		}
 		for j, x := range p.of(v6) {
 			theirs = append(theirs, x)
 			weights = append(weights, p.weight/float64(1+i/4)/float64(1+j)*(.5+r.Float64()))
@@ -281,16 +293,20 @@ func (n *Network) relate(app *application, client, server *prefix, c curve, byte
 		return
 	}
 	x := &relation{app: app, client: client, server: server, curve: c, seed: mix(n.cfg.Seed ^ uint64(len(n.relations))<<20)}
-	each := app.down.mean() + app.upPerDown*app.up.mean()
+	parts := [2]mixture{app.up, app.down}
+	if client.is6() {
+		parts = [2]mixture{app.up.of6(), app.down.of6()}
+	}
+	each := parts[down].mean() + app.upPerDown*parts[up].mean()
 	perDown := [2]float64{app.upPerDown, 1}
 	if len(app.down) == 0 {
-		each, perDown = app.up.mean(), [2]float64{1, 0}
+		each, perDown = parts[up].mean(), [2]float64{1, 0}
 	}
 	x.perSecond = bytes / each
 	x.slots = max(1, x.perSecond*app.seconds/app.packets)
 	for dir, ends := range [2][2]*prefix{{client, server}, {server, client}} {
 		s := &x.streams[dir]
-		*s = stream{relation: x, dir: dir, from: ends[0], to: ends[1], perDown: perDown[dir], mix: [2]mixture{app.up, app.down}[dir]}
+		*s = stream{relation: x, dir: dir, from: ends[0], to: ends[1], perDown: perDown[dir], mix: parts[dir]}
 		s.measure()
 		s.path, s.fate = way(ends[0].party, ends[1].party)
 		for i := range s.carry { // minutes of small streams differ
@@ -323,11 +339,13 @@ func way(from, to *party) ([]hop, fate) {
 func (n *Network) minute(t time.Time) {
 	var now [len(byHour)]float64
 	for c := range now {
-		now[c] = curve(c).at(t.In(n.cfg.Zone))
+		if now[c] = 1; n.cfg.Load == 0 {
+			now[c] = curve(c).at(t.In(n.cfg.Zone))
+		}
 	}
 	for _, x := range n.relations {
 		rate := x.perSecond * now[x.curve] * 60
-		if x.curve != constant {
+		if x.curve != constant && n.cfg.Load == 0 {
 			rate *= x.wobble.next(n.random.NormFloat64())
 		}
 		if x.curve == newcomers && !n.newcomers {
