@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,6 +127,11 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 // serve builds every piece, runs them in the direction of the data, and stops
 // them in it too: first the sockets, then the store, which seals what came.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer) error {
+	if os.Getenv("GOGC") == "" {
+		// What is in memory is rows without pointers: to look through it more often
+		// costs 3 % of receiving, and saves a fifth of the memory.
+		debug.SetGCPercent(50)
+	}
 	// Before everything that is derived from the columns.
 	exporters, err := exporterConfig(cfg)
 	if err != nil {
