@@ -11,9 +11,9 @@
 //	traffic.go, curve.go    who talks to whom, how much, and when
 //	conversation.go         which conversation a packet belongs to
 //	router.go, sight.go     sampling, metering, exporting
-//	sflow.go, header.go     packet samples with real headers, counter samples
+//	sflow.go, link.go       packet samples with real headers; the way to a collector
 //	counters.go             SNMP's view
-//	truth.go, truth_json.go what happened, minute by minute
+//	account.go, truth*.go   what happened, minute by minute
 //	scenario.go, faults.go  what can be wrong, and how that is done
 //
 // # How so much traffic costs so little
@@ -26,6 +26,15 @@
 // packets: each router's sampler walks over the streams' packets and says how
 // many it takes. A sampled packet then gets a time within the minute, and the
 // conversation it belongs to is computed, not looked up: see conversation.go.
+//
+// Metering, export and the collectors are real: what a scenario breaks, breaks in
+// the same code that runs in a probe.
+//
+// # What is to come
+//
+// Attacks and infected hosts are relations with a curve of their own, which a
+// scenario switches on (as ipv6-unseen does); routes for BGP and BMP follow from
+// AddressPlan and the interfaces' neighbours; names for DNS belong to parties.
 //
 // Everything follows from Config: the same seed gives the same bytes. Nothing
 // here reads the clock.

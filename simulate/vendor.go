@@ -13,7 +13,6 @@ type Vendor struct {
 	SysDescr string
 	ObjectID string // sysObjectID
 	Protocol string // as probe.ExporterConfig has it
-	Style    string
 	Active   time.Duration
 	Inactive time.Duration
 	Resend   time.Duration // of templates and options data
@@ -27,7 +26,7 @@ type Vendor struct {
 func same(name string) string { return name }
 
 var iosXR = Vendor{
-	Name: "Cisco IOS-XR", Protocol: "netflow9", Style: "ios-xr",
+	Name: "Cisco IOS-XR", Protocol: "netflow9",
 	SysDescr: "Cisco IOS XR Software (simulated)", ObjectID: "1.3.6.1.4.1.9.1.2658",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
@@ -39,7 +38,7 @@ var iosXR = Vendor{
 }
 
 var junos = Vendor{
-	Name: "Juniper MX", Protocol: "ipfix", Style: "junos",
+	Name: "Juniper MX", Protocol: "ipfix",
 	SysDescr: "Juniper Networks, Inc. mx (simulated) internet router, kernel JUNOS", ObjectID: "1.3.6.1.4.1.2636.1.1.1.2.21",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
@@ -61,7 +60,7 @@ var arista = Vendor{
 }
 
 var huawei = Vendor{
-	Name: "Huawei NE", Protocol: "netflow9", Style: "netstream",
+	Name: "Huawei NE", Protocol: "netflow9",
 	SysDescr: "Huawei Versatile Routing Platform Software (simulated)", ObjectID: "1.3.6.1.4.1.2011.2.62.28",
 	Active: 60 * time.Second, Inactive: 30 * time.Second, Resend: 120 * time.Second,
 	ifName: func(speed uint64, n int) string {
