@@ -42,6 +42,10 @@ type Config struct {
 	StateFile     string         // what exporters told of themselves, kept across restarts; "" keeps none
 	Exporters     ExporterConfig // what is remembered per exporter
 
+	// Clock tells when a datagram or a message is received; default time.Now. A
+	// simulated network brings its own, so that it can tell of the past.
+	Clock func() time.Time
+
 	TLS                    TLS           // of tls:// addresses
 	Connections            int           // open at once; default 1024. Each may cost 64 KiB, and its templates
 	ConnectionsPerExporter int           // from one address; default 64
@@ -57,6 +61,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.ReceiveBuffer <= 0 {
 		c.ReceiveBuffer = 16 << 20
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Connections <= 0 {
 		c.Connections = 1024
@@ -215,7 +222,7 @@ func (c *Collector) read(s *socket) {
 			s.close() // the kernel must not give it what nobody reads
 			return
 		}
-		received := time.Now().UnixMilli()
+		received := c.cfg.Clock().UnixMilli()
 		for i := range n {
 			data, source := s.datagram(i)
 			c.Exporters.Decode(data, source, received, batch)

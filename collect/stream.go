@@ -270,7 +270,7 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 			message, _ := r.Peek(length)
 			s.messages.Add(1)
 			s.bytes.Add(uint64(length))
-			session.Decode(message, time.Now().UnixMilli(), batch) // errors are counted and logged
+			session.Decode(message, c.cfg.Clock().UnixMilli(), batch) // errors are counted and logged
 			r.Discard(length)
 			if r.Buffered() < messageHeader {
 				break

@@ -30,6 +30,7 @@ var commands = []command{
 	{"report", "who, how much, and how it went: standard reports and your own", reportCommand},
 	{"store", "look after the stored flows: stats, check, compact, export, import", storeCommand},
 	{"decode", "print the flows in capture files, one JSON object a line", decodeCommand},
+	{"demo", "a living network that does not exist, with the server beside it", demoCommand},
 	{"probe", "meter the packets of a capture and export their flows", probeCommand},
 	{"replay", "send the export datagrams in a capture file again", replayCommand},
 	{"config", "print the default configuration, or check a file", configCommand},

@@ -131,7 +131,7 @@ func TestServeFailsWhenTheLastFlowsAreLost(t *testing.T) {
 		return len(line), nil
 	}), nil))
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, cfg, log, io.Discard) }()
+	go func() { ended <- serve(ctx, cfg, log, io.Discard, company{}) }()
 	conn, err := net.Dial("udp", listen)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func serveCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return 2
 	}
 	log := newLogger(stderr, cfg.Log)
-	if err := serve(ctx, cfg, log, stdout); err != nil {
+	if err := serve(ctx, cfg, log, stdout, company{}); err != nil {
 		fmt.Fprintln(stderr, "minamo serve:", err)
 		return 1
 	}
@@ -124,9 +124,16 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 	return cfg, errors.Join(wrong...)
 }
 
+// company is what minamo demo runs beside the server.
+type company struct {
+	clock func() time.Time                                   // the collector's; nil is the machine's
+	run   func(context.Context, *collect.Collector) error    // nil for nobody
+	greet func(collector *collect.Collector, console string) // in place of greet
+}
+
 // serve builds every piece, runs them in the direction of the data, and stops
 // them in it too: first the sockets, then the store, which seals what came.
-func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer) error {
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer, with company) error {
 	if os.Getenv("GOGC") == "" {
 		// What is in memory is rows without pointers: to look through it more often
 		// costs 3 % of receiving, and saves a fifth of the memory.
@@ -183,6 +190,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		ReceiveBuffer: int(cfg.Collect.ReceiveBuffer),
 		StateFile:     stateFile(cfg.Data),
 		Exporters:     exporters,
+		Clock:         with.clock,
 
 		TLS:                    cfg.Collect.TLS.Files(),
 		Connections:            cfg.Collect.Connections.Max,
@@ -225,7 +233,11 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Log:       log.With("component", "server"),
 	})
 
-	greet(stdout, cfg, collector.Addresses(), console.Addr())
+	if with.greet != nil {
+		with.greet(collector, reachable(console.Addr()))
+	} else {
+		greet(stdout, cfg, collector.Addresses(), console.Addr())
+	}
 
 	// Whatever ends badly ends all.
 	ctx, cancel := context.WithCancel(ctx)
@@ -233,7 +245,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 4) // one of each at most; also those of stopping
+	failures := make(chan error, 5) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -245,6 +257,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	run(&storeDone, storing, kept.Run)
 	run(&rest, ctx, collector.Run)
 	run(&rest, ctx, places.Run)
+	if with.run != nil {
+		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector) })
+	}
 	run(&rest, ctx, func(ctx context.Context) error { return site.Serve(ctx, console) })
 	rest.Wait()
 	stopStoring()
