@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 CONSOLE := $(shell find web -name node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build console test fuzz bench screenshot docs clean
+.PHONY: help run demo build console test fuzz bench screenshot docs clean
 
 # Steps follow one another (install what is missing, then build): keep -j out.
 .NOTPARALLEL:
@@ -17,6 +17,12 @@ help: ## list what make can do
 
 run: build ## build everything and start the server, with its data in ./data
 	@exec bin/minamo serve --data ./data
+
+demo: build ## build everything and watch a network that does not exist (docs/demo.md)
+	@exec bin/minamo demo
+
+demo: build ## a carrier that does not exist, with a day behind it: nothing to set up
+	@exec bin/minamo demo --tour
 
 build: toolchain console ## build bin/minamo, console included
 	go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/minamo ./cmd/minamo

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,6 @@ import (
 
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
-	"net/netip"
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
@@ -40,6 +40,16 @@ interrupted. Nothing leaves this machine.
 Options:
 `
 
+// tour is what goes wrong unless told otherwise: one lesson after the other, with
+// half an hour of health between. docs/demo.md tells where to look.
+var tour = []string{
+	"wrong-rate@-5h30m..-5h",
+	"acl@-4h30m..-4h",
+	"double-count@-3h30m..-3h",
+	"loss@-2h30m..-2h",
+	"ingress-egress@-90m..-1h",
+}
+
 // demonstration is one run of minamo demo.
 type demonstration struct {
 	simulate  simulate.Config
@@ -54,6 +64,12 @@ type demonstration struct {
 
 	network atomic.Pointer[simulate.Network]
 	cancel  context.CancelFunc
+}
+
+// tour is the day of --tour, told by docs/demo.md.
+var tour = []string{
+	"wrong-rate@-20h..-18h", "loss@-16h..-15h", "acl@-12h..-10h", "double-count@-8h..-7h",
+	"egress-only@-6h..-5h", "active-timer@-4h..-2h", "restart@-1h..-30m",
 }
 
 func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -75,11 +91,17 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	flags.IntVar(&d.simulate.Load, "load", 0, "`FLOWS` a second, from now on and without the past, to see what a machine bears")
 	flags.BoolVar(&d.simulate.Everywhere, "everywhere", false, "meter core interfaces too: what crosses several routers is exported by each")
 	flags.StringVar(&d.truth, "truth", "", "`FILE` for what really happened, a line of JSON a minute; - is standard output")
+	guided := flags.Bool("tour", false, "a day of the past in which seven things go wrong, one after the other; docs/demo.md tells what to look at")
 	list := flags.Bool("scenarios", false, "list what can go wrong")
 	start := flags.String("start", "", "`TIME` (RFC 3339) to begin at, in place of --backfill")
 	now := time.Now()
 	var wrong []string
-	flags.Func("scenario", "`NAME[:ROUTER][@FROM..TO]` goes wrong, at times or -3h..-1h before now; may be given several times", func(text string) error {
+	chosen := false
+	flags.Func("scenario", "`NAME[:ROUTER][@FROM..TO]` goes wrong, at times or -3h..-1h before now; may be given several times; none for none (default: a tour of some, if six hours or more are written)", func(text string) error {
+		chosen = true
+		if text == "none" {
+			return nil
+		}
 		s, err := simulate.ParseScenario(text, now)
 		d.simulate.Scenarios = append(d.simulate.Scenarios, s)
 		return err
@@ -88,6 +110,17 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return 0
 	} else if err != nil {
 		return 2
+	}
+	if *guided {
+		d.backfill = 24 * time.Hour
+		for _, text := range tour {
+			s, err := simulate.ParseScenario(text, now)
+			if err != nil {
+				fmt.Fprintln(stderr, "minamo demo:", err)
+				return 1
+			}
+			d.simulate.Scenarios = append(d.simulate.Scenarios, s)
+		}
 	}
 	d.simulate.Start = now.Add(-d.backfill)
 	if *start != "" {
@@ -121,6 +154,16 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 			fmt.Fprintf(stdout, "%s\n    wrong  %s\n    truth  %s\n    look   %s\n", s.Name, s.Wrong, s.Truth, s.Look)
 		}
 		return 0
+	}
+	if !chosen && *start == "" && d.simulate.Load == 0 && d.backfill >= 6*time.Hour {
+		for _, text := range tour {
+			s, err := simulate.ParseScenario(text, now)
+			if err != nil {
+				fmt.Fprintln(stderr, "minamo demo:", err)
+				return 1
+			}
+			d.simulate.Scenarios = append(d.simulate.Scenarios, s)
+		}
 	}
 	if err := d.run(ctx, cfg); err != nil {
 		fmt.Fprintln(stderr, "minamo demo:", err)
