@@ -18,9 +18,6 @@ help: ## list what make can do
 run: build ## build everything and start the server, with its data in ./data
 	@exec bin/minamo serve --data ./data
 
-demo: build ## build everything and watch a network that does not exist (docs/demo.md)
-	@exec bin/minamo demo
-
 demo: build ## a carrier that does not exist, with a day behind it: nothing to set up
 	@exec bin/minamo demo --tour
 

@@ -40,16 +40,6 @@ interrupted. Nothing leaves this machine.
 Options:
 `
 
-// tour is what goes wrong unless told otherwise: one lesson after the other, with
-// half an hour of health between. docs/demo.md tells where to look.
-var tour = []string{
-	"wrong-rate@-5h30m..-5h",
-	"acl@-4h30m..-4h",
-	"double-count@-3h30m..-3h",
-	"loss@-2h30m..-2h",
-	"ingress-egress@-90m..-1h",
-}
-
 // demonstration is one run of minamo demo.
 type demonstration struct {
 	simulate  simulate.Config
@@ -96,12 +86,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	start := flags.String("start", "", "`TIME` (RFC 3339) to begin at, in place of --backfill")
 	now := time.Now()
 	var wrong []string
-	chosen := false
-	flags.Func("scenario", "`NAME[:ROUTER][@FROM..TO]` goes wrong, at times or -3h..-1h before now; may be given several times; none for none (default: a tour of some, if six hours or more are written)", func(text string) error {
-		chosen = true
-		if text == "none" {
-			return nil
-		}
+	flags.Func("scenario", "`NAME[:ROUTER][@FROM..TO]` goes wrong, at times or -3h..-1h before now; may be given several times", func(text string) error {
 		s, err := simulate.ParseScenario(text, now)
 		d.simulate.Scenarios = append(d.simulate.Scenarios, s)
 		return err
@@ -154,16 +139,6 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 			fmt.Fprintf(stdout, "%s\n    wrong  %s\n    truth  %s\n    look   %s\n", s.Name, s.Wrong, s.Truth, s.Look)
 		}
 		return 0
-	}
-	if !chosen && *start == "" && d.simulate.Load == 0 && d.backfill >= 6*time.Hour {
-		for _, text := range tour {
-			s, err := simulate.ParseScenario(text, now)
-			if err != nil {
-				fmt.Fprintln(stderr, "minamo demo:", err)
-				return 1
-			}
-			d.simulate.Scenarios = append(d.simulate.Scenarios, s)
-		}
 	}
 	if err := d.run(ctx, cfg); err != nil {
 		fmt.Fprintln(stderr, "minamo demo:", err)
