@@ -525,3 +525,41 @@ func TestDomainsAreBounded(t *testing.T) {
 		t.Errorf("%d domains, %v", len(s.Domains), s.Problems)
 	}
 }
+
+// TestReceivedIsByTheConfiguredClock: datagrams and messages are received when
+// the configured clock says, not the machine's.
+func TestReceivedIsByTheConfiguredClock(t *testing.T) {
+	past := time.UnixMilli(received)
+	for _, scheme := range []string{"udp", "tcp"} {
+		stamps := make(chan int64, 1)
+		c := New(Config{Listen: []string{scheme + "://127.0.0.1:0"}, Sockets: 1, Clock: func() time.Time { return past }}, stamped(stamps), quiet())
+		if err := c.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(ctx) })
+		conn, err := net.Dial(scheme, strings.TrimPrefix(c.Addresses()[0], scheme+"://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		// A template of octets alone, and a flow of it.
+		if _, err := conn.Write(ipfix(0, 1, set(2, 256, 1, 1, 4), set(256, 0, 1000))); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-stamps; got != received {
+			t.Errorf("%s: received at %d, expected %d", scheme, got, int64(received))
+		}
+		cancel()
+		running.Wait()
+	}
+}
+
+// stamped tells when the first flow of each batch was received.
+type stamped chan int64
+
+func (s stamped) Write(b *flow.Batch) error {
+	s <- b.Time(flow.Received)[0]
+	return nil
+}
