@@ -243,7 +243,7 @@ func (c *Collector) deliver(batch *flow.Batch) {
 		return
 	}
 	c.flows.Add(uint64(batch.Len()))
-	c.Meter.add(time.Now().Unix(), batch)
+	c.Meter.add(c.cfg.Clock().Unix(), batch)
 	if err := c.sink.Write(batch); err != nil {
 		c.sinkErrors.Add(1)
 		c.log.Error("flows were not stored", "flows", batch.Len(), "error", err)

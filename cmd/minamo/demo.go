@@ -281,7 +281,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 	}
 	progress := newTaskProgress(d.stderr, "minamo demo", "records", int64(time.Since(start)))
 	past := true
-	step := 10 * time.Second
+	const step = time.Second // sFlow's samples have the time at which they are received
 	told := begin
 	for ctx.Err() == nil {
 		to := network.Now().Add(step)
@@ -378,7 +378,7 @@ func (d *demonstration) caughtUp(ctx context.Context, network *simulate.Network,
 		if time.Since(begin) > 10*time.Second {
 			return fmt.Errorf("of %d datagrams %d were received, and no more come", sent, received)
 		}
-		time.Sleep(200 * time.Microsecond)
+		time.Sleep(20 * time.Microsecond)
 	}
 }
 
