@@ -87,18 +87,11 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	flags.DurationVar(&p.every, "statistics", time.Minute, "how often to tell what was captured; 0 is only at the end")
 	flags.BoolVar(&p.now, "now", false, "move all times so that the last packet is now")
 	flags.IntVar(&p.rate, "rate", 5000, "of a file, datagrams a second at most; 0 is as fast as possible, which collectors by UDP may not bear")
-	var files []string
-	for rest := args; ; {
-		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
-			return 0
-		} else if err != nil {
-			return 2
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		files = append(files, flags.Arg(0)) // options may follow the file
-		rest = flags.Args()[1:]
+	files, err := parseFiles(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
 	}
 	wrong := func(format string, args ...any) int {
 		fmt.Fprintf(stderr, "minamo probe: "+format+"; see: minamo probe --help\n", args...)

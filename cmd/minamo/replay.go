@@ -40,18 +40,11 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	now := flags.Bool("now", false, "shift the clocks in the datagrams so that the flows appear at the present")
 	pace := flags.String("speed", "1", "`X` times as fast as recorded, or max")
 	file := flags.String("config", "", "configuration `FILE`: its limits on templates count")
-	var files []string
-	for rest := args; ; {
-		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
-			return 0
-		} else if err != nil {
-			return 2
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		files = append(files, flags.Arg(0)) // options may follow the file
-		rest = flags.Args()[1:]
+	files, err := parseFiles(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
 	}
 	if len(files) != 1 {
 		fmt.Fprintf(stderr, "minamo replay: expected one file, found %d\n", len(files))
@@ -90,6 +83,19 @@ func replayCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}
 	fmt.Fprintln(stdout, r.summary())
 	return 0
+}
+
+// parseFiles parses options that may stand before files and behind them.
+func parseFiles(flags *flag.FlagSet, args []string) (files []string, err error) {
+	for rest := args; ; rest = flags.Args()[1:] {
+		if err := flags.Parse(rest); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return files, nil
+		}
+		files = append(files, flags.Arg(0))
+	}
 }
 
 // replay reads the file twice: first to learn templates, clocks and the span,
