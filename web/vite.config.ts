@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import tailwind from '@tailwindcss/vite'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
@@ -6,6 +7,7 @@ import { defineConfig } from 'vitest/config'
 // that runs beside it.
 export default defineConfig({
   plugins: [vue(), tailwind()],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   server: {
     proxy: { '/api': process.env.MINAMO ?? 'http://127.0.0.1:8080' },
     fs: { allow: ['..'] }, // a test reads the README

@@ -1,6 +1,6 @@
 import { createApp } from 'vue'
 import App from './App.vue'
 import './style.css'
-import './theme'
+import '@/frame/theme'
 
 createApp(App).mount('#app')

@@ -1,0 +1,87 @@
+// Numbers, units and times as people read them. Powers of ten throughout, as
+// in the field: 1 kbit/s is 1000 bit/s. Nothing here keeps state.
+
+import type { Metric } from '@/ask/api'
+
+const prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
+
+export interface Scale {
+  factor: number
+  prefix: string
+}
+
+/** scaleFor chooses the prefix under which the value is at least 1. */
+export function scaleFor(value: number): Scale {
+  let i = 0
+  let rest = Math.abs(value)
+  // 999.5 would be rounded to 1000: it already belongs to the next prefix.
+  while (rest >= 999.5 && i < prefixes.length - 1) {
+    rest /= 1000
+    i++
+  }
+  return { factor: 1000 ** i, prefix: prefixes[i]! }
+}
+
+/** digits writes three significant digits, without exponents. */
+export function digits(value: number): string {
+  const size = Math.abs(value)
+  if (size === 0) return '0'
+  if (size < 0.01) return value < 0 ? '>−0.01' : '<0.01'
+  if (size >= 99.95) return value.toFixed(0)
+  if (size >= 9.995) return trimZeros(value.toFixed(1))
+  return trimZeros(value.toFixed(2))
+}
+
+const trimZeros = (text: string) => text.replace(/\.?0+$/, '')
+
+/** si writes a value with its prefix and unit: "1.25 Gbit/s", "12 k", "7". */
+export function si(value: number, unit = ''): string {
+  const { factor, prefix } = scaleFor(value)
+  return `${digits(value / factor)} ${prefix}${unit}`.trimEnd()
+}
+
+/** exact writes a count in full, grouped: "1 234 567". */
+export const exact = (value: number): string => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, '\u202f')
+
+export function percent(part: number, whole: number): string {
+  if (whole <= 0) return '–'
+  const share = (100 * part) / whole
+  if (share > 0 && share < 0.1) return '<0.1 %'
+  return `${share >= 99.95 ? '100' : share.toFixed(1)} %`
+}
+
+/** The unit of a rate in a row; what is counted per second stands above, in the metric's name. */
+export const rateUnit: Record<Metric, string> = { bytes: 'bit/s', packets: '/s', flows: '/s' }
+
+/** rate turns a volume over some seconds into the metric's rate: bytes become bits. */
+export function rate(metric: Metric, volume: number, seconds: number): number {
+  if (seconds <= 0) return 0
+  return (metric === 'bytes' ? 8 * volume : volume) / seconds
+}
+
+/** niceStep is the least of 1, 2, 2.5, 5 × 10ⁿ that cuts the span into at most `parts`. */
+export function niceStep(span: number, parts: number): number {
+  if (!(span > 0)) return 1
+  const power = 10 ** Math.floor(Math.log10(span / parts))
+  for (const m of [1, 2, 2.5, 5]) if (m * power * parts >= span) return m * power
+  return 10 * power
+}
+
+const two = (n: number) => String(n).padStart(2, '0')
+
+export function clock(t: Date, seconds = true): string {
+  return `${two(t.getHours())}:${two(t.getMinutes())}${seconds ? `:${two(t.getSeconds())}` : ''}`
+}
+
+export const day = (t: Date): string => `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`
+
+/** tick labels a time on an axis: midnight is the day that begins. */
+export function tick(t: Date): string {
+  if (t.getHours() === 0 && t.getMinutes() === 0 && t.getSeconds() === 0) return day(t).slice(5)
+  return clock(t, t.getSeconds() !== 0)
+}
+
+/** moment writes a local date and time, the date only when it isn't today's. */
+export function moment(t: Date, now = new Date()): string {
+  return day(t) === day(now) ? clock(t) : `${day(t)} ${clock(t, t.getSeconds() !== 0)}`
+}
