@@ -1,8 +1,6 @@
 // The typed client of the HTTP API. It knows addresses and shapes, nothing
 // about pages; every call can be cancelled, and fails only with an ApiError.
 
-export type Metric = 'bytes' | 'packets' | 'flows'
-
 export interface Counts {
   flows: number
   packets: number
@@ -27,38 +25,96 @@ export interface Meta {
   command: string
 }
 
-export interface TopRow extends Counts {
-  key: Key
+export interface ReportRow extends Counts {
+  key?: Key
   label: string
+  /** Of the metric, in the report's unit. */
+  value: number
+  /** Of the total, 0 to 1; 0 where the metric does not add up. */
+  share: number
+  /** How far packets and bytes may be off because of sampling (95 %), as a part of them. */
+  sampling_error: number
+  /** Of the metric in each bucket, where a step was asked. */
+  values?: number[]
+  change?: { earlier: number; by: number; part: number; new: boolean; gone: boolean }
 }
 
-export interface Top {
+/** The answer to /api/report. */
+export interface Report {
+  name?: string
   by: string[]
-  metric: Metric
+  metric: string
+  unit: string
   from: string
   to: string
-  rows: TopRow[]
-  other: Counts & { groups: number }
-  total: Counts
+  step_seconds?: number
+  times?: string[]
+  rows: ReportRow[]
+  other: ReportRow | null
+  other_groups: number
+  total: ReportRow
+  left?: ReportRow[]
+  note?: string
+  exact: boolean
+  missing?: number
+  /** The earlier range, and the other direction: the same rows in the same order. */
+  earlier?: Report
+  mirror?: Report
   meta: Meta
 }
 
-export interface SeriesLine {
-  key: Key
-  label: string
-  values: number[]
-  total: Counts
+export interface StandardReport {
+  name: string
+  title: string
+  by: string[]
+  metric: string
+  doc: string
 }
 
-export interface Series {
-  metric: Metric
-  from: string
-  to: string
-  step_seconds: number
-  times: string[]
-  series: SeriesLine[]
-  other: SeriesLine | null
-  meta: Meta
+export interface Dimension {
+  name: string
+  doc: string
+}
+
+export interface MetricInfo {
+  name: string
+  title: string
+  unit: string
+  /** Whether rows add up to the total, so that a chart can stack them. */
+  additive: boolean
+  doc: string
+}
+
+export interface Column {
+  name: string
+  kind: string
+  unit?: string
+  required: boolean
+  doc: string
+  names?: Record<string, string>
+}
+
+export interface Fields {
+  columns: Column[]
+  dimensions: Dimension[]
+  metrics: MetricInfo[]
+}
+
+export interface Completion {
+  from: number
+  to: number
+  value: string
+  words: { text: string; kind: string; doc?: string }[]
+}
+
+/** A question that is being answered. */
+export interface Running {
+  id: string
+  /** waiting or running */
+  state: string
+  /** From 0 to 1, an estimate that only grows. */
+  done: number
+  seconds: number
 }
 
 export interface Problem {
@@ -86,13 +142,11 @@ export interface Status {
 export type FilterCheck = { ok: true } | { ok: false; column: number; word: string; expected: string; message: string }
 
 /** What every question about stored flows has in common. */
-export interface Question {
+export type Question = {
   from: string
   to: string
-  filter: string
-  metric: Metric
+  filter: string | string[]
   raw: boolean
-  limit: number
 }
 
 /** status 0: the server could not be reached at all. */
@@ -106,26 +160,41 @@ export class ApiError extends Error {
   }
 }
 
-type Parameters = Record<string, string | number | boolean>
+/** Empty and false values are left out; of a list each is one parameter of the name. */
+export type Parameters = Record<string, string | number | boolean | string[]>
 
 export function address(path: string, parameters: Parameters = {}): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== '' && value !== false) search.set(name, String(value))
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== '' && one !== false) search.append(name, String(one))
+    }
   }
   const query = search.toString()
   return query === '' ? path : `${path}?${query}`
 }
 
-async function get<T>(path: string, parameters: Parameters, signal: AbortSignal): Promise<T> {
+/** get asks for JSON. */
+export async function get<T>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<T> {
+  return request<T>(address(path, parameters), { signal })
+}
+
+/** put writes JSON; an answer without a body is undefined. */
+export const put = <T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> =>
+  request<T>(path, { method: 'PUT', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', ...headers } })
+
+export const remove = (path: string, headers: Record<string, string> = {}): Promise<void> => request<void>(path, { method: 'DELETE', headers })
+
+/** request is fetch that fails only with an ApiError, or by its signal. */
+export async function request<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response
   try {
-    response = await fetch(address(path, parameters), { signal, headers: { Accept: 'application/json' } })
+    response = await fetch(path, { ...init, headers: { Accept: 'application/json', ...init.headers } })
   } catch (cause) {
-    if (signal.aborted) throw cause
+    if (init.signal?.aborted) throw cause
     throw new ApiError(0, '', String(cause))
   }
-  if (response.ok) return (await response.json()) as T
+  if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T
   throw await problem(response)
 }
 
@@ -142,7 +211,11 @@ async function problem(response: Response): Promise<ApiError> {
 
 export const api = {
   status: (signal: AbortSignal) => get<Status>('/api/status', {}, signal),
-  top: (by: string, q: Question, signal: AbortSignal) => get<Top>('/api/top', { by, ...q }, signal),
-  series: (by: string, q: Question, signal: AbortSignal) => get<Series>('/api/series', { by, ...q }, signal),
+  report: (parameters: Parameters, signal: AbortSignal) => get<Report>('/api/report', parameters, signal),
+  reports: (signal?: AbortSignal) => get<{ reports: StandardReport[] }>('/api/reports', {}, signal).then((answer) => answer.reports),
+  fields: (signal?: AbortSignal) => get<Fields>('/api/fields', {}, signal),
   checkFilter: (filter: string, signal: AbortSignal) => get<FilterCheck>('/api/filter', { filter }, signal),
+  complete: (filter: string, at: number, signal: AbortSignal) => get<Completion>('/api/complete', { filter, at }, signal),
+  /** running tells how far a question is that was asked with this id. */
+  running: (id: string, signal: AbortSignal) => get<Running>(`/api/questions/${encodeURIComponent(id)}`, {}, signal),
 }

@@ -16,14 +16,13 @@ export const span = shallowRef<{ from: number; to: number } | null>(null)
 /** Does the range move with time, and is it allowed to? */
 export const moving = computed(() => 'last' in view.value.range && view.value.refresh > 0)
 
-/** What every panel asks, but for its dimension and limit. */
-export const question = computed<Omit<Question, 'limit'> | null>(
+/** What every panel asks of the same time, and of the same flows. */
+export const question = computed<Question | null>(
   () =>
     span.value && {
       from: iso(span.value.from),
       to: iso(span.value.to),
       filter: view.value.filter,
-      metric: view.value.metric,
       raw: view.value.raw,
     },
 )

@@ -1,30 +1,23 @@
-// What the page shows, as one value, and its form in the address bar. The
-// address is a promise: links stay valid, so names here don't change meaning.
+// What every page shares, as one value, and its form in the address bar. The
+// address is a promise: links stay valid, so names here don't change meaning
+// (docs/console.md lists them all). A page's own parameters stand beside.
 //
-//   range    5m 15m 1h 6h 24h 7d …, or FROM..TO in RFC 3339   (15m)
+//   range    15m 1h 6h 24h 7d …, or FROM..TO in RFC 3339      (24h)
 //   filter   text of the filter language                      (none)
-//   by       dimension of the time series                     (protocol)
-//   metric   bytes, packets, flows                            (bytes)
-//   talkers  src_addr, dst_addr, or src_addr,dst_addr         (src_addr)
+//   scope    all, ingress, egress, once                       (all)
 //   raw      1: as exported, not scaled by sampling rates     (scaled)
-//   refresh  seconds between refreshes, 0 for none            (10)
-
-import type { Metric } from './api'
+//   refresh  seconds between refreshes, 0 for none            (30)
 
 export type Range = { last: number } | { from: number; to: number }
 
-export const seriesDimensions = ['protocol', 'app', 'exporter', 'src_as', 'dst_as'] as const
-export const talkerDimensions = ['src_addr', 'dst_addr', 'src_addr,dst_addr'] as const
-export const metrics = ['bytes', 'packets', 'flows'] as const
-export const refreshes = [5, 10, 30, 0] as const
-export const presets = ['5m', '15m', '1h', '6h', '24h', '7d'] as const
+export const scopes = ['all', 'ingress', 'egress', 'once'] as const
+export const refreshes = [5, 10, 30, 60, 0] as const
+export const presets = ['5m', '15m', '1h', '6h', '24h', '7d', '30d'] as const
 
 export interface View {
   range: Range
   filter: string
-  by: (typeof seriesDimensions)[number]
-  metric: Metric
-  talkers: (typeof talkerDimensions)[number]
+  scope: (typeof scopes)[number]
   raw: boolean
   refresh: (typeof refreshes)[number]
 }
@@ -61,40 +54,33 @@ export function resolve(range: Range, now: number): { from: number; to: number }
   return { from: to - range.last, to }
 }
 
-function oneOf<T extends string | number>(allowed: readonly T[], given: string | null): T {
-  return allowed.find((value) => String(value) === given) ?? allowed[0]!
+/** oneOf reads a word that has to be one of a few; else it is the first, or the given one. */
+export function oneOf<T extends string | number>(allowed: readonly T[], given: string | undefined, standard = allowed[0]!): T {
+  return allowed.find((value) => String(value) === given) ?? standard
 }
 
+/** Parameters of an address, as the router has them. */
+export type Parameters = Record<string, string | undefined>
+
 /** parse never fails: what it can't read becomes the default. */
-export function parse(search: string): View {
-  const q = new URLSearchParams(search)
-  const refresh = q.get('refresh')
+export function parse(q: Parameters): View {
   return {
-    range: parseRange(q.get('range') ?? '') ?? { last: 15 * 60_000 },
-    filter: (q.get('filter') ?? '').trim(),
-    by: oneOf(seriesDimensions, q.get('by')),
-    metric: oneOf(metrics, q.get('metric')),
-    talkers: oneOf(talkerDimensions, q.get('talkers')),
-    raw: q.get('raw') === '1' || q.get('raw') === 'true',
-    refresh: refresh === null ? 10 : oneOf(refreshes, refresh),
+    range: parseRange(q.range ?? '') ?? { last: 24 * 3_600_000 },
+    filter: (q.filter ?? '').trim(),
+    scope: oneOf(scopes, q.scope),
+    raw: q.raw === '1' || q.raw === 'true',
+    refresh: oneOf(refreshes, q.refresh, 30),
   }
 }
 
 /** format writes only what differs from the defaults: short links. */
-export function format(view: View): string {
-  const standard = parse('')
-  const q = new URLSearchParams()
-  const put = (name: string, value: string, normal: string) => {
-    if (value !== normal) q.set(name, value)
-  }
-  put('range', formatRange(view.range), formatRange(standard.range))
-  put('filter', view.filter, standard.filter)
-  put('by', view.by, standard.by)
-  put('metric', view.metric, standard.metric)
-  put('talkers', view.talkers, standard.talkers)
-  put('raw', view.raw ? '1' : '', '')
-  put('refresh', String(view.refresh), String(standard.refresh))
-  // Colons and commas need no escaping in a query, and read better without.
-  const text = q.toString().replaceAll('%3A', ':').replaceAll('%2C', ',')
-  return text === '' ? '' : `?${text}`
+export function format(view: View): Parameters {
+  return differing(
+    { range: formatRange(view.range), filter: view.filter, scope: view.scope, raw: view.raw ? '1' : '', refresh: String(view.refresh) },
+    { range: '24h', filter: '', scope: 'all', raw: '', refresh: '30' },
+  )
 }
+
+/** differing leaves undefined, and so out of an address, what is as usual. */
+export const differing = <P extends Record<string, string>>(given: P, usual: P): Parameters =>
+  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value === usual[name] ? undefined : value]))

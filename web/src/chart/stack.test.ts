@@ -1,18 +1,23 @@
 import { describe, expect, it } from 'vitest'
-import type { Series, SeriesLine } from '@/ask/api'
+import type { Report, ReportRow } from '@/ask/api'
 import { bucketAt, layerAt, points, stack } from './stack'
 
-const line = (label: string, values: number[]): SeriesLine => ({ key: { protocol: label }, label, values, total: { flows: 0, packets: 0, bytes: 0 } })
+const line = (label: string, values: number[]): ReportRow => ({ key: { protocol: label }, label, values, flows: 0, packets: 0, bytes: 0, value: 0, share: 0, sampling_error: 0 })
 const minute = (n: number) => new Date(Date.UTC(2026, 10, 23, 0, n)).toISOString()
 
-const answer: Series = {
-  metric: 'bytes',
+const answer: Report = {
+  by: ['protocol'],
+  metric: 'bps',
+  unit: 'bit/s',
   from: minute(0),
   to: minute(3),
   step_seconds: 60,
   times: [minute(0), minute(1), minute(2)],
-  series: [line('TCP', [100, 200, 300]), line('UDP', [50, 60, 70])],
+  rows: [line('TCP', [100, 200, 300]), line('UDP', [50, 60, 70])],
   other: line('Other', [1, 2, 3]),
+  other_groups: 1,
+  total: line('Total', [151, 262, 373]),
+  exact: true,
   meta: { question: '', tables: [], segments: 0, damaged: 0, rows_scanned: 0, milliseconds: 0, waited_milliseconds: 0, cached: false, sql: '', command: '' },
 }
 const at = (n: number) => Date.parse(minute(n))
@@ -51,7 +56,7 @@ describe('a stack', () => {
   })
 
   it('stands on a flat axis when there is nothing', () => {
-    const empty = stack({ ...answer, series: [], other: null })
+    const empty = stack({ ...answer, rows: [], other: null })
     expect([empty.layers, empty.top, empty.tick, empty.flat]).toEqual([[], 1, 1, true])
   })
 })

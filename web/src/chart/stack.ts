@@ -1,7 +1,7 @@
 // From an answer to what a stacked chart draws: layers from the bottom up,
 // points in time, and an axis that ends on a round number.
 
-import type { Series } from '@/ask/api'
+import type { Report } from '@/ask/api'
 import { niceStep, scaleFor } from '@/words/format'
 
 export interface Layer {
@@ -26,12 +26,12 @@ export interface Stack {
  * stack prepares an answer asked at `now`. The bucket that is still filling is
  * left out: drawn, it would look as if the traffic fell.
  */
-export function stack(answer: Series, now = Infinity): Stack {
-  const lines = [...answer.series.entries()]
-  const layers: Layer[] = lines.map(([index, line]) => ({ index, values: line.values })).reverse()
-  if (answer.other) layers.unshift({ index: -1, values: answer.other.values })
-  const step = answer.step_seconds * 1000
-  const all = answer.times.map((time) => Date.parse(time))
+export function stack(answer: Report, now = Infinity): Stack {
+  const lines = [...answer.rows.entries()]
+  const layers: Layer[] = lines.map(([index, line]) => ({ index, values: line.values ?? [] })).reverse()
+  if (answer.other) layers.unshift({ index: -1, values: answer.other.values ?? [] })
+  const step = (answer.step_seconds ?? 0) * 1000
+  const all = (answer.times ?? []).map((time) => Date.parse(time))
   const times = all.filter((time, i) => i === 0 || time + step <= now)
   const highest = times.reduce((most, _, i) => Math.max(most, sum(layers, i)), 0)
   const tick = highest > 0 ? niceStep(highest, 4) : 1

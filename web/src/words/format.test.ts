@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { digits, exact, moment, niceStep, percent, rate, scaleFor, si, tick } from './format'
+import { digits, exact, figure, moment, niceStep, percent, scaleFor, si, tick } from './format'
 
 describe('si', () => {
   it.each([
@@ -43,10 +43,11 @@ it('never rounds a share up to all or down to nothing', () => {
   expect(percent(1, 0)).toBe('–')
 })
 
-it('turns bytes into bits per second, other metrics as they are', () => {
-  expect(rate('bytes', 1000, 8)).toBe(1000)
-  expect(rate('packets', 1000, 8)).toBe(125)
-  expect(rate('flows', 1, 0)).toBe(0)
+it('writes a report\'s values in its unit', () => {
+  expect(figure(1.25e9, 'bit/s')).toBe('1.25 Gbit/s')
+  expect(figure(12_000, 'packet/s')).toBe('12 k/s')
+  expect(figure(512, 'bytes/packet')).toBe('512 B')
+  expect(figure(7, 'addresses')).toBe('7')
 })
 
 it('finds round steps for an axis', () => {

@@ -1,8 +1,6 @@
 // Numbers, units and times as people read them. Powers of ten throughout, as
 // in the field: 1 kbit/s is 1000 bit/s. Nothing here keeps state.
 
-import type { Metric } from '@/ask/api'
-
 const prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
 
 export interface Scale {
@@ -50,14 +48,13 @@ export function percent(part: number, whole: number): string {
   return `${share >= 99.95 ? '100' : share.toFixed(1)} %`
 }
 
-/** The unit of a rate in a row; what is counted per second stands above, in the metric's name. */
-export const rateUnit: Record<Metric, string> = { bytes: 'bit/s', packets: '/s', flows: '/s' }
+/** How the API's units are written behind a figure; what is counted stands in the metric's name. */
+const units: Record<string, string> = { 'bit/s': 'bit/s', bytes: 'B', 'bytes/packet': 'B', 'packet/s': '/s', 'flow/s': '/s' }
 
-/** rate turns a volume over some seconds into the metric's rate: bytes become bits. */
-export function rate(metric: Metric, volume: number, seconds: number): number {
-  if (seconds <= 0) return 0
-  return (metric === 'bytes' ? 8 * volume : volume) / seconds
-}
+export const unitName = (unit: string): string => units[unit] ?? ''
+
+/** figure writes a report's value in its unit. */
+export const figure = (value: number, unit: string): string => si(value, unitName(unit))
 
 /** niceStep is the least of 1, 2, 2.5, 5 × 10ⁿ that cuts the span into at most `parts`. */
 export function niceStep(span: number, parts: number): number {

@@ -1,36 +1,31 @@
 // How the API's keys are called on the page.
 
-import type { Key, Metric } from '@/ask/api'
-import { t, type Key as Message } from './common'
-import type { View } from '@/ask/state'
+import type { Key } from '@/ask/api'
+import { language } from './i18n'
+import { t } from './common'
+import { dimensionWords, metricWords } from './dimensions'
 
-export const dimensionNames: Record<View['by'], Message> = {
-  protocol: 'protocol',
-  app: 'app',
-  exporter: 'byExporter',
-  src_as: 'src_as',
-  dst_as: 'dst_as',
+/** dimensionName says a dimension as headings do; one without a word of ours by its name in the API. */
+export function dimensionName(name: string): string {
+  const [base, ...lengths] = name.split('/')
+  const word = dimensionWords[base!]?.[language.value] ?? base!.replaceAll('_', ' ')
+  return lengths.length > 0 ? `${word} /${lengths.join('/')}` : word
 }
 
-export const metricNames = { bytes: 'bytes', packets: 'packetsPerSecond', flows: 'flowsPerSecond' } as const satisfies Record<string, Message>
+export const byName = (by: string[]): string => (by.length > 0 ? by.map(dimensionName).join(' → ') : t('allTraffic'))
 
-/** volumeName is what a volume of the metric counts. */
-export const volumeName = (metric: Metric): string => (metric === 'bytes' ? 'B' : t(metric))
+export const metricName = (name: string): string => metricWords[name]?.[language.value] ?? name
 
 /** rowName is what a row is called: the server's label, but for keys that are better said here. */
-export function rowName(key: Key, label: string): string {
-  const values = Object.values(key)
-  if ('in_if' in key || 'out_if' in key) {
-    const n = key.in_if ?? key.out_if ?? null
-    return `${key.exporter} · ${n === null ? t('noInterface') : t('interface', { n })}`
-  }
-  if ('src_addr' in key && 'dst_addr' in key) return `${key.src_addr ?? t('unknown')} → ${key.dst_addr ?? t('unknown')}`
-  if (values.every((value) => value === null)) return t('unknown')
+export function rowName(key: Key | undefined, label: string): string {
+  const values = Object.values(key ?? {})
+  if (values.length === 0) return t('allTraffic')
+  if (values.every((value) => value === null || value === '')) return t('unknown')
   return label
 }
 
 /** colourName is what a row's colour belongs to: its dimension and its name. */
-export const colourName = (key: Key): string => JSON.stringify(key)
+export const colourName = (key: Key | undefined): string => JSON.stringify(key ?? {})
 
 /** spanName says a span of milliseconds: "15 min". */
 export function spanName(milliseconds: number): string {
