@@ -1,0 +1,58 @@
+// The exporters, as lists show them: a device in one row, whatever domains it has.
+
+import { get } from './api'
+
+interface Domain {
+  protocol: string
+  domain: number
+  datagrams: number
+  flows: number
+  missing_units: number
+  restarts: number
+  clock_offset_ms: number
+  sampling: { scope: string; rate: number; algorithm: string }[] | null
+  last_seen: string
+}
+
+interface Status {
+  exporter: string
+  name?: string
+  last_seen: string
+  templates: number
+  malformed: number
+  score?: number
+  problems: Record<string, number>
+  domains: Domain[] | null
+}
+
+export interface Exporter extends Status {
+  protocols: string[]
+  flows: number
+  datagrams: number
+  /** What was received, and what is known to be missing, in the protocol's units: flows, datagrams or messages. */
+  units: number
+  missing: number
+  rates: number[]
+}
+
+/** exporters asks for all of them, by address. */
+export async function exporters(signal?: AbortSignal): Promise<Exporter[]> {
+  const { exporters } = await get<{ exporters: Status[] }>('/api/exporters', {}, signal)
+  return exporters.map(summed)
+}
+
+/** summed adds up what a device's domains say. */
+export function summed(one: Status): Exporter {
+  const domains = one.domains ?? []
+  const sum = (of: (d: Domain) => number) => domains.reduce((all, d) => all + of(d), 0)
+  return {
+    ...one,
+    protocols: [...new Set(domains.map((d) => d.protocol))],
+    flows: sum((d) => d.flows),
+    datagrams: sum((d) => d.datagrams),
+    // NetFlow v5 and IPFIX count flows, v9 and sFlow datagrams.
+    units: sum((d) => (/netflow5|ipfix/.test(d.protocol) ? d.flows : d.datagrams)),
+    missing: sum((d) => d.missing_units),
+    rates: [...new Set(domains.flatMap((d) => (d.sampling ?? []).map((s) => s.rate)))].sort((a, b) => a - b),
+  }
+}
