@@ -60,3 +60,39 @@ describe('a stack', () => {
     expect([empty.layers, empty.top, empty.tick, empty.flat]).toEqual([[], 1, 1, true])
   })
 })
+
+describe('the other kinds', () => {
+  it('hang the other direction below the waterline', () => {
+    const mirrored = stack({ ...answer, mirror: { ...answer, rows: [line('TCP', [10, 20, 30]), line('UDP', [0, 0, 5])], other: null } })
+    expect([mirrored.top, mirrored.bottom, mirrored.tick]).toEqual([400, -100, 100])
+    expect(mirrored.layers.filter((l) => l.side < 0).map((l) => l.index)).toEqual([1, 0])
+    expect(points(mirrored, mirrored.layers.at(-1)!)[1]![1]).toBe(-10)
+    expect(layerAt(mirrored, 2, -4)).toBe(1)
+    expect(layerAt(mirrored, 2, -20)).toBe(0)
+  })
+
+  it('make shares of each bucket, and gaps of empty ones', () => {
+    const s = stack({ ...answer, other: null, rows: [line('TCP', [30, 0, 1]), line('UDP', [10, 0, 3])] }, Infinity, 'share')
+    expect(s.layers.map((l) => l.values)).toEqual([[25, null, 75], [75, null, 25]])
+    expect([s.top, s.tick]).toEqual([100, 25])
+  })
+
+  it('draws what does not add up as lines', () => {
+    const s = stack({ ...answer, metric: 'packet_size' })
+    expect([s.kind, s.stacked, s.top]).toEqual(['lines', false, 300])
+    expect(layerAt(s, 0, 99)).toBe(0)
+    expect(layerAt(s, 0, 290)).toBeNull()
+  })
+
+  it('has no zeros on a logarithmic axis', () => {
+    const s = stack({ ...answer, other: null, rows: [line('TCP', [0, 10, 100])] }, Infinity, 'lines', true)
+    expect(s.log).toBe(true)
+    expect(s.layers[0]!.values).toEqual([null, 10, 100])
+  })
+
+  it('has room for the earlier range', () => {
+    const s = stack({ ...answer, earlier: { ...answer, total: line('Total', [900, 1, 1]) } })
+    expect(s.top).toBe(1000)
+    expect(s.earlier.map((l) => l.values)).toEqual([[900, 1, 1]])
+  })
+})

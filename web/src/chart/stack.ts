@@ -1,55 +1,103 @@
-// From an answer to what a stacked chart draws: layers from the bottom up,
-// points in time, and an axis that ends on a round number.
+// From an answer to what a chart over time draws: layers from the waterline
+// outward, points in time, and an axis that ends on round numbers. What flows
+// into the network, or simply the report, stands above the line; the other
+// direction, where it was asked for, hangs below it.
 
-import type { Report } from '@/ask/api'
+import type { Report, ReportRow } from '@/ask/api'
+import type { ChartKind } from '@/panel/spec'
 import { niceStep, scaleFor } from '@/words/format'
 
 export interface Layer {
-  index: number // of the answer's line; -1 is Other
-  values: number[] // one for each bucket
+  index: number // of the answer's row; -1 is Other
+  side: 1 | -1 // above the waterline or below
+  values: (number | null)[] // one for each bucket, in the metric; null where nothing can be drawn
 }
 
 export interface Stack {
-  layers: Layer[] // Other first: it lies at the bottom
+  kind: 'area' | 'lines' | 'bars'
+  stacked: boolean
+  layers: Layer[] // of each side the one next to the waterline first: Other lies there
+  /** Totals of the earlier range, above and below; empty without one. */
+  earlier: Layer[]
   times: number[] // where each bucket begins, ms
   step: number // ms
   from: number
   to: number
   top: number // where the axis ends
+  bottom: number // 0, or below it
   tick: number
+  log: boolean
   flat: boolean // nothing flowed: the axis has no scale to show
   factor: number // what the axis's figures are divided by
   prefix: string
 }
 
+/** Metrics whose rows add up; those of others are lines, whatever was asked. */
+const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'pps', 'fps'])
+
 /**
  * stack prepares an answer asked at `now`. The bucket that is still filling is
  * left out: drawn, it would look as if the traffic fell.
  */
-export function stack(answer: Report, now = Infinity): Stack {
-  const lines = [...answer.rows.entries()]
-  const layers: Layer[] = lines.map(([index, line]) => ({ index, values: line.values ?? [] })).reverse()
-  if (answer.other) layers.unshift({ index: -1, values: answer.other.values ?? [] })
+export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false): Stack {
+  const adds = additive.has(answer.metric)
+  const kind = !adds || chart === 'lines' ? 'lines' : chart === 'bars' ? 'bars' : 'area'
+  const stacked = kind !== 'lines'
+  const logarithmic = log && kind === 'lines' && !answer.mirror
   const step = (answer.step_seconds ?? 0) * 1000
   const all = (answer.times ?? []).map((time) => Date.parse(time))
   const times = all.filter((time, i) => i === 0 || time + step <= now)
-  const highest = times.reduce((most, _, i) => Math.max(most, sum(layers, i)), 0)
-  const tick = highest > 0 ? niceStep(highest, 4) : 1
-  const top = highest > 0 ? Math.ceil(highest / tick) * tick : 1
+
+  let layers = [...side(answer, 1), ...(answer.mirror ? side(answer.mirror, -1) : [])]
+  if (chart === 'share' && stacked) layers = shares(layers, times.length)
+  if (logarithmic) layers = layers.map((layer) => ({ ...layer, values: layer.values.map((value) => (value ? value : null)) }))
+  const earlier = chart === 'share' || !adds ? [] : [total(answer.earlier, 1), total(answer.mirror?.earlier, -1)].filter((layer) => layer !== null)
+
+  const reach = (s: 1 | -1) => (stacked ? times.reduce((most, _, i) => Math.max(most, sum(layers, i, s)), 0) : most(layers, s))
+  const highest = Math.max(reach(1), most(earlier, 1))
+  const lowest = Math.max(reach(-1), most(earlier, -1))
+  const whole = Math.max(highest, lowest)
+  const tick = chart === 'share' && stacked ? 25 : whole > 0 ? niceStep(highest + lowest, answer.mirror ? 6 : 4) : 1
+  const round = (value: number) => Math.ceil(value / tick - 1e-9) * tick
+  const top = chart === 'share' && stacked ? 100 : whole > 0 ? Math.max(round(highest), answer.mirror ? 0 : tick) : 1
+  const bottom = answer.mirror ? (chart === 'share' && stacked ? -100 : -round(lowest)) : 0
   return {
+    kind,
+    stacked,
     layers,
+    earlier,
     times,
     step,
     from: Date.parse(answer.from),
     to: Math.min(Date.parse(answer.to), Math.max(now, Date.parse(answer.from) + step)),
     top,
+    bottom,
     tick,
-    flat: highest === 0,
-    ...scaleFor(top),
+    log: logarithmic,
+    flat: whole === 0,
+    ...(chart === 'share' && stacked ? { factor: 1, prefix: '%' } : scaleFor(Math.max(top, -bottom))),
   }
 }
 
-const sum = (layers: Layer[], i: number) => layers.reduce((total, layer) => total + (layer.values[i] ?? 0), 0)
+function side(answer: Report, s: 1 | -1): Layer[] {
+  const layer = (row: ReportRow, index: number): Layer => ({ index, side: s, values: row.values ?? [] })
+  const layers = answer.rows.map(layer).reverse()
+  if (answer.other) layers.unshift(layer(answer.other, -1))
+  return layers
+}
+
+const total = (answer: Report | undefined, s: 1 | -1): Layer | null => (answer?.total.values ? { index: -2, side: s, values: answer.total.values } : null)
+
+const sum = (layers: Layer[], i: number, s: 1 | -1) => layers.reduce((all, layer) => all + (layer.side === s ? (layer.values[i] ?? 0) : 0), 0)
+
+const most = (layers: Layer[], s: 1 | -1) => layers.reduce((all, layer) => (layer.side === s ? layer.values.reduce<number>((a, b) => Math.max(a, b ?? 0), all) : all), 0)
+
+/** shares makes each bucket's values parts of a hundred, of each side by itself. */
+function shares(layers: Layer[], buckets: number): Layer[] {
+  const whole = { 1: [] as number[], [-1]: [] as number[] }
+  for (let i = 0; i < buckets; i++) for (const s of [1, -1] as const) whole[s].push(sum(layers, i, s))
+  return layers.map((layer) => ({ ...layer, values: layer.values.map((value, i) => (whole[layer.side][i]! > 0 ? (100 * (value ?? 0)) / whole[layer.side][i]! : null)) }))
+}
 
 /** bucketAt finds the bucket that holds a time, -1 outside all. */
 export function bucketAt(s: Stack, time: number): number {
@@ -59,25 +107,36 @@ export function bucketAt(s: Stack, time: number): number {
   return i >= 0 && i < s.times.length ? i : -1
 }
 
-/** layerAt finds the line drawn at a height over a bucket, null above all. */
+/** layerAt finds the row drawn at a height over (or under) a bucket; of lines the nearest. Null where none is. */
 export function layerAt(s: Stack, bucket: number, value: number): number | null {
-  if (bucket < 0 || value < 0) return null
+  if (bucket < 0) return null
+  const sign = value < 0 ? -1 : 1
+  const mine = s.layers.filter((layer) => layer.side === sign)
+  if (!s.stacked) {
+    let best: Layer | null = null
+    const distance = (layer: Layer) => Math.abs((layer.values[bucket] ?? Infinity) - Math.abs(value))
+    for (const layer of mine) if (!best || distance(layer) < distance(best)) best = layer
+    return best && distance(best) < (s.top - s.bottom) / 25 ? best.index : null
+  }
   let height = 0
-  for (const layer of s.layers) {
+  for (const layer of mine) {
     height += layer.values[bucket] ?? 0
-    if (value <= height) return layer.index
+    if (Math.abs(value) <= height) return layer.index
   }
   return null
 }
 
 /**
  * points draws a bucket's mean rate at its middle, and extends the first and
- * the last to the ends of the range.
+ * the last to the ends of the range. A gap stays one.
  */
-export function points(s: Stack, layer: Layer): [number, number][] {
-  const drawn: [number, number][] = s.times.map((time, i) => [Math.min(time + s.step / 2, s.to), layer.values[i] ?? 0])
+export function points(s: Stack, layer: Layer): [number, number | null][] {
+  const drawn: [number, number | null][] = s.times.map((time, i) => {
+    const value = layer.values[i]
+    return [Math.min(time + s.step / 2, s.to), value === null ? null : layer.side * (value ?? 0)]
+  })
   const first = drawn[0]
   const last = drawn.at(-1)
-  if (!first || !last) return []
+  if (!first || !last || s.kind === 'bars') return drawn
   return [[Math.max(s.times[0]!, s.from), first[1]], ...drawn, [Math.min(s.times.at(-1)! + s.step, s.to), last[1]]]
 }

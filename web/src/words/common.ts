@@ -151,6 +151,10 @@ const en = {
   openPage: 'Open its page',
   splitBy: 'Split by {dimension}',
   menuFlows: 'Its flow records',
+
+  earlierWas: 'before: {value}',
+  forward: 'as asked',
+  backward: 'the other direction',
 } as const
 
 export type Key = keyof typeof en
@@ -302,6 +306,10 @@ const ja: Record<Key, string> = {
   openPage: 'ページを開く',
   splitBy: '{dimension} で分ける',
   menuFlows: 'フローレコードを見る',
+
+  earlierWas: '比較期間: {value}',
+  forward: '指定方向',
+  backward: '逆方向',
 }
 
 /** t says one of the shared words. */
