@@ -90,6 +90,13 @@ describe('the other kinds', () => {
     expect(s.layers[0]!.values).toEqual([null, 10, 100])
   })
 
+  it('leaves a gap where nothing is kept yet', () => {
+    const earlier = { ...answer, from: minute(-2), total: line('Total', [5, 6, 7]) }
+    const s = stack({ ...answer, earlier }, Infinity, 'area', false, at(-1))
+    expect(s.earlier[0]!.values).toEqual([null, 6, 7])
+    expect(s.layers.at(-1)!.values).toEqual([100, 200, 300])
+  })
+
   it('has room for the earlier range', () => {
     const s = stack({ ...answer, earlier: { ...answer, total: line('Total', [900, 1, 1]) } })
     expect(s.top).toBe(1000)

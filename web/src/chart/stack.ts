@@ -37,9 +37,10 @@ const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'pps', 'f
 
 /**
  * stack prepares an answer asked at `now`. The bucket that is still filling is
- * left out: drawn, it would look as if the traffic fell.
+ * left out: drawn, it would look as if the traffic fell. Before `oldest` nothing
+ * is kept: that is a gap, not silence.
  */
-export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false): Stack {
+export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false, oldest = -Infinity): Stack {
   const adds = additive.has(answer.metric)
   const kind = !adds || chart === 'lines' ? 'lines' : chart === 'bars' ? 'bars' : 'area'
   const stacked = kind !== 'lines'
@@ -53,9 +54,14 @@ export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area',
   if (logarithmic) layers = layers.map((layer) => ({ ...layer, values: layer.values.map((value) => (value ? value : null)) }))
   const earlier = chart === 'share' || !adds ? [] : [total(answer.earlier, 1), total(answer.mirror?.earlier, -1)].filter((layer) => layer !== null)
 
+  const shift = answer.earlier ? Date.parse(answer.from) - Date.parse(answer.earlier.from) : 0
+  const kept = (layer: Layer, back: number): Layer => ({ ...layer, values: layer.values.map((value, i) => (all[i]! + step - back <= oldest ? null : value)) })
+  layers = layers.map((layer) => kept(layer, 0))
+  const before = earlier.map((layer) => kept(layer, shift))
+
   const reach = (s: 1 | -1) => (stacked ? times.reduce((most, _, i) => Math.max(most, sum(layers, i, s)), 0) : most(layers, s))
-  const highest = Math.max(reach(1), most(earlier, 1))
-  const lowest = Math.max(reach(-1), most(earlier, -1))
+  const highest = Math.max(reach(1), most(before, 1))
+  const lowest = Math.max(reach(-1), most(before, -1))
   const whole = Math.max(highest, lowest)
   const tick = chart === 'share' && stacked ? 25 : whole > 0 ? niceStep(highest + lowest, answer.mirror ? 6 : 4) : 1
   const round = (value: number) => Math.ceil(value / tick - 1e-9) * tick
@@ -65,7 +71,7 @@ export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area',
     kind,
     stacked,
     layers,
-    earlier,
+    earlier: before,
     times,
     step,
     from: Date.parse(answer.from),

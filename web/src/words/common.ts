@@ -195,6 +195,7 @@ const en = {
   scopeIngress: 'records of packets coming in',
   scopeEgress: 'records of packets going out',
   scopeOnce: 'each byte once per router',
+  notOnMap: 'Not on the map:',
 } as const
 
 export type Key = keyof typeof en
@@ -390,6 +391,7 @@ const ja: Record<Key, string> = {
   scopeIngress: '入力側のレコード',
   scopeEgress: '出力側のレコード',
   scopeOnce: 'ルーターごとに 1 回だけ',
+  notOnMap: '地図にないもの:',
 }
 
 /** t says one of the shared words. */

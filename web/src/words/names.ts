@@ -1,6 +1,7 @@
 // How the API's keys are called on the page.
 
 import type { Key } from '@/ask/api'
+import { countryName } from '@/chart/countries'
 import { language } from './i18n'
 import { t } from './common'
 import { dimensionWords, metricWords } from './dimensions'
@@ -21,6 +22,8 @@ export function rowName(key: Key | undefined, label: string): string {
   const values = Object.values(key ?? {})
   if (values.length === 0) return t('allTraffic')
   if (values.every((value) => value === null || value === '')) return t('unknown')
+  const [[name, value]] = Object.entries(key!) as [[string, unknown]]
+  if (values.length === 1 && /country$/.test(name)) return `${countryName(String(value))} (${value})`
   return label
 }
 
