@@ -196,6 +196,10 @@ const en = {
   scopeEgress: 'records of packets going out',
   scopeOnce: 'each byte once per router',
   notOnMap: 'Not on the map:',
+  inExplore: 'Open in Explore',
+  cached: 'answered before',
+  rawNote: 'As exported, not multiplied by sampling rates.',
+  samplingNote: 'Multiplied by sampling rates; the total may be off by ± {percent} because of sampling (95 %).',
 } as const
 
 export type Key = keyof typeof en
@@ -392,6 +396,10 @@ const ja: Record<Key, string> = {
   scopeEgress: '出力側のレコード',
   scopeOnce: 'ルーターごとに 1 回だけ',
   notOnMap: '地図にないもの:',
+  inExplore: '探索で開く',
+  cached: 'キャッシュ済み',
+  rawNote: 'エクスポート値(サンプリングレートを掛けていません)。',
+  samplingNote: 'サンプリングレートで換算。合計の誤差は ± {percent}(95 %)。',
 }
 
 /** t says one of the shared words. */
