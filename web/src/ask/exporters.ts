@@ -9,6 +9,7 @@ interface Domain {
   flows: number
   missing_units: number
   restarts: number
+  reordered: number
   clock_offset_ms: number
   sampling: { scope: string; rate: number; algorithm: string }[] | null
   last_seen: string
@@ -56,3 +57,26 @@ export function summed(one: Status): Exporter {
     rates: [...new Set(domains.flatMap((d) => (d.sampling ?? []).map((s) => s.rate)))].sort((a, b) => a - b),
   }
 }
+
+export interface InterfaceInfo {
+  index: number
+  name?: string
+  description?: string
+  /** bit/s, where a source told it. */
+  speed?: number
+}
+
+export interface ExporterDetails extends Exporter {
+  waiting: number
+  interfaces: InterfaceInfo[]
+}
+
+/** exporter asks for one, with what it told of itself; null where nobody of the address exports. */
+export const exporter = (address: string, signal?: AbortSignal): Promise<ExporterDetails | null> =>
+  get<Status & { waiting: number; interfaces: InterfaceInfo[] | null }>(`/api/exporters/${encodeURIComponent(address)}`, {}, signal).then(
+    (one) => ({ ...summed(one), waiting: one.waiting, interfaces: one.interfaces ?? [] }),
+    (error: { status?: number }) => {
+      if (error.status === 404) return null
+      throw error
+    },
+  )

@@ -12,31 +12,60 @@ function service(name: string): string {
   return port ? `proto ${protocol} and port ${port}` : `proto ${name}`
 }
 
-/** One word of the language per dimension; a row's key may hold several. */
+/** text puts a value in quotes where it is more than a word. */
+const text = (v: KeyValue) => (/^[\w.:/-]+$/.test(String(v)) ? String(v) : `"${String(v).replaceAll('"', '')}"`)
+
+/** classes of sizes and durations say their least; the greatest is the next one's. */
+const sizes = [0, 64, 128, 256, 512, 1024]
+function size(v: KeyValue): string {
+  const next = sizes[sizes.indexOf(Number(v)) + 1]
+  return next === undefined ? `bpp >= ${v}` : `bpp >= ${v} and bpp < ${next}`
+}
+
+/** What the language calls a dimension better than by its column's name; a row's key may hold several. */
 const words: Record<string, (value: KeyValue) => string> = {
   exporter: (v) => `router ip ${v}`,
   src_addr: (v) => `src ip ${v}`,
   dst_addr: (v) => `dst ip ${v}`,
+  ip: (v) => `ip ${v}`,
   src_port: (v) => `src port ${v}`,
   dst_port: (v) => `dst port ${v}`,
+  port: (v) => `port ${v}`,
   protocol: (v) => `proto ${protocolNames[Number(v)] ?? v}`,
   app: (v) => service(String(v)),
   src_as: (v) => `src as ${v}`,
   dst_as: (v) => `dst as ${v}`,
+  as: (v) => `as ${v}`,
+  prev_as: (v) => `prev as ${v}`,
+  next_as: (v) => `next as ${v}`,
   in_if: (v) => `in if ${v}`,
   out_if: (v) => `out if ${v}`,
+  if: (v) => `if ${v}`,
+  ip_version: (v) => (Number(v) === 6 ? 'ipv6' : 'ipv4'),
+  packet_size: size,
+  next_hop: (v) => `next ip ${v}`,
+  ...Object.fromEntries(['country', 'network', 'customer', 'site'].flatMap((name) => [[name, (v: KeyValue) => `${name} ${text(v)}`], [`src_${name}`, (v: KeyValue) => `src ${name} ${text(v)}`], [`dst_${name}`, (v: KeyValue) => `dst ${name} ${text(v)}`]])),
+}
+
+/** What can be asked by its column's name, as numbers and words are. */
+const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac']
+
+function word(dimension: string, value: KeyValue): string | null {
+  const [base, ...lengths] = dimension.split('/')
+  if (lengths.length > 0) {
+    const side = base === 'src_addr' ? 'src ' : base === 'dst_addr' ? 'dst ' : base === 'ip' ? '' : null
+    return side === null ? null : `${side}net ${value}`
+  }
+  return words[dimension]?.(value) ?? (columns.includes(dimension) ? `${dimension} ${value}` : null)
 }
 
 /** term says "this row" in the filter language; "" when it can't be said. */
 export function term(key: Key): string {
-  const dimensions = Object.keys(key)
-  const sayable = dimensions.every((dimension) => dimension in words && key[dimension] !== null && key[dimension] !== '')
-  if (!sayable) return ''
-  // In the order of the table, whatever the order of the answer.
-  return Object.entries(words)
-    .filter(([dimension]) => dimension in key)
-    .map(([dimension, word]) => word(key[dimension]!))
-    .join(' and ')
+  const order = Object.keys(words)
+  const said = Object.keys(key)
+    .sort((a, b) => order.indexOf(a) - order.indexOf(b)) // in the order of the table, whatever the order of the answer
+    .map((dimension) => (key[dimension] === null || key[dimension] === '' ? null : word(dimension, key[dimension]!)))
+  return said.includes(null) ? '' : said.join(' and ')
 }
 
 /** only narrows a filter to a term. */

@@ -200,6 +200,9 @@ const en = {
   cached: 'answered before',
   rawNote: 'As exported, not multiplied by sampling rates.',
   samplingNote: 'Multiplied by sampling rates; the total may be off by ± {percent} because of sampling (95 %).',
+  forwarding: 'Forwarding',
+  direction: 'Direction',
+  packetSize: 'Packet size',
 } as const
 
 export type Key = keyof typeof en
@@ -400,6 +403,9 @@ const ja: Record<Key, string> = {
   cached: 'キャッシュ済み',
   rawNote: 'エクスポート値(サンプリングレートを掛けていません)。',
   samplingNote: 'サンプリングレートで換算。合計の誤差は ± {percent}(95 %)。',
+  forwarding: '転送',
+  direction: '方向',
+  packetSize: 'パケットサイズ',
 }
 
 /** t says one of the shared words. */
