@@ -203,6 +203,7 @@ const en = {
   forwarding: 'Forwarding',
   direction: 'Direction',
   packetSize: 'Packet size',
+  name: 'Name',
 } as const
 
 export type Key = keyof typeof en
@@ -406,6 +407,7 @@ const ja: Record<Key, string> = {
   forwarding: '転送',
   direction: '方向',
   packetSize: 'パケットサイズ',
+  name: '名前',
 }
 
 /** t says one of the shared words. */
