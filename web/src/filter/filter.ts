@@ -44,11 +44,11 @@ const words: Record<string, (value: KeyValue) => string> = {
   ip_version: (v) => (Number(v) === 6 ? 'ipv6' : 'ipv4'),
   packet_size: size,
   next_hop: (v) => `next ip ${v}`,
-  ...Object.fromEntries(['country', 'network', 'customer', 'site'].flatMap((name) => [[name, (v: KeyValue) => `${name} ${text(v)}`], [`src_${name}`, (v: KeyValue) => `src ${name} ${text(v)}`], [`dst_${name}`, (v: KeyValue) => `dst ${name} ${text(v)}`]])),
+  ...Object.fromEntries(['country', 'customer', 'site'].flatMap((name) => [[name, (v: KeyValue) => `${name} ${text(v)}`], [`src_${name}`, (v: KeyValue) => `src ${name} ${text(v)}`], [`dst_${name}`, (v: KeyValue) => `dst ${name} ${text(v)}`]])),
 }
 
 /** What can be asked by its column's name, as numbers and words are. */
-const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac']
+const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac', 'src_network', 'dst_network', 'network']
 
 function word(dimension: string, value: KeyValue): string | null {
   const [base, ...lengths] = dimension.split('/')

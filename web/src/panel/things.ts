@@ -17,7 +17,7 @@ export function pageOf(key: Key): RouteLocationRaw | null {
     if (value === null || value === '') continue
     if (/^(src_addr|dst_addr|ip)$/.test(name)) return to('address', { address: String(value) })
     if (/^(src_|dst_|prev_|next_)?as$/.test(name)) return to('as', { number: String(value) })
-    if (/^(src_|dst_)?network$/.test(name)) return to('ownNetwork', { name: String(value) })
+    if (/^(src_|dst_)?network$/.test(name)) return to('ownNetwork', { number: String(value) })
     if (/^(src_|dst_)?country$/.test(name)) return to('country', { country: String(value) })
   }
   return null
