@@ -56,10 +56,8 @@ export const list = (signal?: AbortSignal) => get<{ dashboards: Board[] }>('/api
 export const load = async (name: string, signal?: AbortSignal): Promise<Board | null> =>
   (await list(signal)).some((board) => board.name === name) ? get<Board>(at(name), {}, signal) : null
 
-export const save = (board: Board): Promise<unknown> => {
-  const { updated, name, ...body } = board
-  return put(at(name), body, updated ? { 'If-Unmodified-Since': new Date(updated).toUTCString() } : {})
-}
+/** save keeps it; the server refuses it with 409 when somebody else wrote since it was read. */
+export const save = ({ name, ...body }: Board): Promise<unknown> => put(at(name), body)
 
 export const forget = (name: string): Promise<void> => remove(at(name))
 
