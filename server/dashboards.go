@@ -52,7 +52,7 @@ func (s *Server) dashboard(_ context.Context, in *dashboardInput) (*dashboardOut
 }
 
 func (s *Server) putDashboard(_ context.Context, in *struct {
-	dashboardInput
+	Name string `path:"name"`
 	Body struct {
 		Title       string             `json:"title" maxLength:"80"`
 		Description string             `json:"description,omitempty" maxLength:"400"`
