@@ -66,7 +66,11 @@ type exporter struct {
 	names     names
 	counters  map[uint32]InterfaceCounters // by ifIndex: the last of each
 	lastSeen  int64                        // ms
-	evicted   bool                         // forgotten: nothing new may be kept here
+
+	templateChanges uint64 // templates that were new, differed from what was known, or were withdrawn
+	malformedParts  uint64 // what was wrong in datagrams that could be used
+
+	evicted bool // forgotten: nothing new may be kept here
 
 	maxDomains int
 }
@@ -97,6 +101,7 @@ type domain struct {
 	discards         uint64  // sFlow discard notifications
 	counterSamples   uint64  // sFlow
 	statistics       statistics
+	observed         observation
 	clockOffset      int64 // ms, exporter minus collector, of the last datagram; sFlow has no clock
 	lastSeen         int64 // ms
 }
@@ -201,6 +206,9 @@ func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
 	d.clockOffset = m.ExportTime - received
+	x.templateChanges += uint64(m.NewTemplates + m.Withdrawals)
+	d.observed.datagram(len(datagram), m.Units)
+	d.observed.clock(d.clockOffset, received)
 	if m.Version != flow.NetFlow1 { // which has no sequence numbers
 		s.follow(d, domainKey{uint8(m.Version), m.Domain}, m.Sequence, m.Units, !m.UnitsUnknown)
 	}
@@ -225,7 +233,7 @@ func (s *Session) decode(datagram []byte, received int64, b *flow.Batch) error {
 		e.news.Store(true)
 		e.log.Info("exporter announces sampling", "exporter", x.addr, "domain", m.Domain, "rate", announced.String(), "new_rates", rates)
 	}
-	e.finish(b, m.First, m.First+m.Flows, x, d)
+	e.finish(b, m.First, m.First+m.Flows, x, d, m.ExportTime)
 	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
 		k := netflow.Problem(i)
 		return k.String(), k.Malformed()
@@ -265,6 +273,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	d.datagrams++
 	d.flows += uint64(m.Flows)
 	d.lastSeen = received
+	d.observed.datagram(len(datagram), 1)
 	e.session(x).follow(d, domainKey{m.Protocol, m.SubAgent}, m.Sequence, 1, true)
 	d.discards += uint64(len(m.Discards))
 	d.counterSamples += uint64(m.CounterSamples)
@@ -277,7 +286,7 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 			e.log.Warn("sampling rate and sample pool do not agree", "exporter", source, "error", err)
 		}
 	}
-	e.finish(b, m.First, m.First+m.Flows, x, d)
+	e.finish(b, m.First, m.First+m.Flows, x, d, 0)
 	return e.problems(x, m.Problems[:], func(i int) (string, bool) {
 		k := sflow.Problem(i)
 		return k.String(), k.Malformed()
@@ -286,7 +295,8 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 
 // finish completes the rows [from, to) of one exporter's domain: who exported
 // them, how they were sampled, and when they were, as far as can be believed.
-func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain) {
+// exported is the time of the datagram's header, 0 where it has none.
+func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain, exported int64) {
 	addr := flow.AddrFrom(x.addr)
 	exporters := b.Addr(flow.Exporter)
 	for i := from; i < to; i++ {
@@ -299,6 +309,7 @@ func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain) 
 	if !e.cfg.KeepClock {
 		x.count("time_clamped", clampTimes(b, from, to))
 	}
+	d.observed.flows(b, from, to, exported)
 }
 
 // problems adds a datagram's problem counts to the exporter's and returns
@@ -312,6 +323,7 @@ func (e *Exporters) problems(x *exporter, counts []uint32, kind func(int) (name 
 		name, malformed := kind(i)
 		x.count(name, uint64(n))
 		if malformed {
+			x.malformedParts += uint64(n)
 			wrong = append(wrong, name)
 		}
 	}

@@ -18,9 +18,10 @@ type sequence struct {
 
 // loss is what a sequence tells.
 type loss struct {
-	missing  uint64 // units that never came
-	reorders uint64 // datagrams that came late, or twice
-	restarts uint64
+	missing    uint64 // units that never came
+	reorders   uint64 // datagrams that came late, or twice
+	duplicates uint64 // of those, the ones that filled no gap
+	restarts   uint64
 }
 
 // add adds what a sequence told since it told before; it may take back
@@ -28,6 +29,7 @@ type loss struct {
 func (l *loss) add(now, before loss) {
 	l.missing += now.missing - before.missing
 	l.reorders += now.reorders - before.reorders
+	l.duplicates += now.duplicates - before.duplicates
 	l.restarts += now.restarts - before.restarts
 }
 
@@ -55,6 +57,7 @@ func (s *sequence) follow(number, units uint32, known bool, reorder uint32) {
 		// It went on as before: that one came twice, or late; it was no restart.
 		s.restarts--
 		s.reorders++
+		s.duplicates++
 		expected = number
 	}
 	s.stepped = false

@@ -33,6 +33,7 @@ type DomainStatus struct {
 	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
 	MissingSamples uint64           `json:"missing_samples" doc:"sFlow samples that never came, by the sources' own numbers: in datagrams that were lost, and between them"`
 	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late, or twice"`
+	Duplicates     uint64           `json:"duplicates" doc:"Of those, the ones that filled no gap: they came twice"`
 	Restarts       uint64           `json:"restarts" doc:"Times that the sequence began anew"`
 	ClockOffsetMS  int64            `json:"clock_offset_ms" doc:"The exporter's clock minus ours, by its last datagram; 0 for sFlow, which has none"`
 	Sampling       []SamplingStatus `json:"sampling" doc:"Rates announced in options data"`
@@ -94,6 +95,7 @@ func (x *exporter) status() ExporterStatus {
 			MissingUnits:   d.loss.missing,
 			MissingSamples: d.sources.missing(),
 			Reordered:      d.loss.reorders,
+			Duplicates:     d.loss.duplicates,
 			Restarts:       d.loss.restarts,
 			ClockOffsetMS:  d.clockOffset,
 			Sampling:       []SamplingStatus{},

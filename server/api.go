@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +16,7 @@ import (
 // register declares every operation of the API.
 func (s *Server) register(api huma.API) {
 	get(api, "status", "/api/status", "What is received and stored now", s.status)
-	get(api, "exporters", "/api/exporters", "Who exports, how well, and how sampled", s.exporters)
-	get(api, "exporter", "/api/exporters/{exporter}", "What one exporter told of itself: names, counters, statistics", s.exporter)
+	s.registerExporters(api)
 	forms(api, operation("report", "/api/report", "A report: who, how much, how it went, what changed"), s.report)
 	get(api, "reports", "/api/reports", "The standard reports, and how to read them", s.reports)
 	forms(api, operation("top", "/api/top", "Totals by any dimensions, the greatest first"), s.top)
@@ -188,31 +186,4 @@ func problems(sockets []collect.SocketStatus, streams []collect.StreamStatus, ex
 	}
 	slices.SortFunc(list, func(a, b ProblemStat) int { return strings.Compare(a.Kind, b.Kind) })
 	return list
-}
-
-type exportersOutput struct {
-	Body struct {
-		Exporters []collect.ExporterStatus `json:"exporters"`
-	}
-}
-
-func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error) {
-	out := &exportersOutput{}
-	out.Body.Exporters = s.Collector.Exporters.Status()
-	return out, nil
-}
-
-type exporterInput struct {
-	Exporter string `path:"exporter" doc:"Its address"`
-}
-
-type exporterOutput struct{ Body collect.ExporterDetails }
-
-func (s *Server) exporter(_ context.Context, in *exporterInput) (*exporterOutput, error) {
-	address, err := netip.ParseAddr(in.Exporter)
-	details, ok := s.Collector.Exporters.Details(address)
-	if err != nil || !ok {
-		return nil, huma.Error404NotFound("no exporter " + in.Exporter + " is known; /api/exporters lists them")
-	}
-	return &exporterOutput{details}, nil
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
 )
@@ -54,6 +55,7 @@ type Deps struct {
 	Engine    *query.Engine
 	Networks  *networks.List
 	Places    *geo.Databases
+	Quality   *quality.Recorder // nil: nothing is known of quality
 	Metrics   *prometheus.Registry
 	Console   fs.FS // the built console; nil where it was not built
 	Log       *slog.Logger

@@ -25,6 +25,7 @@ import (
 	"github.com/minamo-flow/minamo/enrich"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/server"
@@ -201,6 +202,16 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		return err
 	}
 	metrics.MustRegister(collector)
+	recorded := quality.Config{
+		Dir:      filepath.Join(cfg.Data, "quality"),
+		Clock:    with.clock,
+		Sockets:  collector.Sockets,
+		Readings: collector.Exporters.Readings,
+	}
+	if with.clock != nil {
+		recorded.Poll = 10 * time.Millisecond // a minute of its may be as short
+	}
+	recorder := quality.Open(recorded, log.With("component", "quality"))
 
 	console, err := net.Listen("tcp", cfg.HTTP)
 	if err != nil {
@@ -228,6 +239,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Engine:    engine,
 		Networks:  own,
 		Places:    places,
+		Quality:   recorder,
 		Metrics:   metrics,
 		Console:   web.Dist(),
 		Log:       log.With("component", "server"),
@@ -245,7 +257,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 5) // one of each at most; also those of stopping
+	failures := make(chan error, 6) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -255,6 +267,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		})
 	}
 	run(&storeDone, storing, kept.Run)
+	run(&storeDone, storing, recorder.Run) // the last minute is what came until the end
 	run(&rest, ctx, collector.Run)
 	run(&rest, ctx, places.Run)
 	if with.run != nil {

@@ -1,0 +1,123 @@
+package quality
+
+import (
+	"math"
+	"time"
+
+	"github.com/minamo-flow/minamo/collect"
+)
+
+// Timer is a timer of an exporter's cache (RFC 5470 §5.3: active and inactive
+// timeout), as its flows show it.
+type Timer struct {
+	Seconds    int     `json:"seconds"`
+	Confidence float64 `json:"confidence" doc:"From 0 to 1; below 0.5 better ask the device"`
+	Warning    string  `json:"warning,omitempty"`
+}
+
+// Timers of a cache.
+type Timers struct {
+	Active    *Timer  `json:"active" doc:"null where the flows don't show it: none lasts so long, or too few are there"`
+	Inactive  *Timer  `json:"inactive"`
+	Longest   float64 `json:"longest_seconds" doc:"The longest flow"`
+	Durations uint64  `json:"flows" doc:"How many flows were looked at"`
+}
+
+const (
+	fewFlows   = 50 // below them nothing is said
+	longActive = 60 // seconds that an active timer should not exceed
+)
+
+// DetectTimers finds out timers from durations of flows, and delays from their
+// last packets to their export.
+//
+// The active timer is a wall: no flow is longer, and long conversations pile up
+// before it. The inactive timer is a step: nothing that idled out is told
+// earlier, and most is told soon after.
+func DetectTimers(durations, delays *collect.Histogram, longest time.Duration) Timers {
+	t := Timers{Longest: longest.Seconds()}
+	for _, n := range durations {
+		t.Durations += uint64(n)
+	}
+	if t.Active = wall(durations); t.Active != nil && t.Active.Seconds > longActive {
+		t.Active.Warning = "Charts are right because bytes are spread, but detection waits this long."
+	}
+	t.Inactive = step(delays)
+	return t
+}
+
+// wall finds where durations end at once.
+func wall(h *collect.Histogram) *Timer {
+	const wide = 5 // buckets: a third of an octave, 6 % each
+	var all float64
+	for _, n := range h[1:] {
+		all += float64(n)
+	}
+	if all < fewFlows {
+		return nil
+	}
+	// Before which all is, but for a few that a wrong clock made.
+	few, top := math.Max(1, all/1000), len(h)-1
+	for above := 0.0; top > 0; top-- {
+		if above += float64(h[top]); above > few {
+			break
+		}
+	}
+	if top <= 2*wide {
+		return nil
+	}
+	near, before := 0.0, 0.0
+	for i := range wide {
+		near += float64(h[top-i])
+		before += float64(h[top-wide-i])
+	}
+	// Durations that just become rare have no wall: the last of their buckets are
+	// nearly empty. A pile before the wall is the surer the larger it is.
+	confidence := math.Min(1, near/math.Max(before, 1)) * math.Min(1, near/fewFlows)
+	if confidence < 0.2 {
+		return nil
+	}
+	return &Timer{Seconds: usual(collect.HistogramFrom(min(top+1, len(h)-1))), Confidence: round(confidence)}
+}
+
+// step finds where delays begin.
+func step(h *collect.Histogram) *Timer {
+	const wide = 4
+	var all float64
+	for _, n := range h {
+		all += float64(n)
+	}
+	if all < fewFlows {
+		return nil
+	}
+	sum := func(from, to int) (n float64) {
+		for i := max(from, 1); i < min(to, len(h)); i++ {
+			n += float64(h[i])
+		}
+		return n
+	}
+	best, rise := 0, 0.0
+	for i := 1; i < len(h)-1; i++ {
+		if r := sum(i, i+wide) - sum(i-wide, i); r > rise {
+			best, rise = i, r
+		}
+	}
+	confidence := math.Min(1, rise/all*2) * math.Min(1, rise/fewFlows)
+	if confidence < 0.2 {
+		return nil
+	}
+	return &Timer{Seconds: usual(collect.HistogramFrom(best)), Confidence: round(confidence)}
+}
+
+// usual is the timer that somebody who configures devices would have meant.
+func usual(ms int64) int {
+	best, off := int(math.Round(float64(ms)/1000)), 0.08
+	for _, s := range []int{1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 600, 900, 1200, 1800, 3600, 7200} {
+		if d := math.Abs(float64(ms)/1000/float64(s) - 1); d < off {
+			best, off = s, d
+		}
+	}
+	return best
+}
+
+func round(x float64) float64 { return math.Round(x*100) / 100 }
