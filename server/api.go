@@ -31,6 +31,7 @@ func (s *Server) register(api huma.API) {
 	stop.Method = http.MethodDelete
 	huma.Register(api, stop, s.stopQuestion)
 	s.registerOwn(api)
+	s.registerDashboards(api)
 	if s.SQL {
 		s.registerSQL(api)
 	}

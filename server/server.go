@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/quality"
@@ -50,15 +51,16 @@ type Config struct {
 
 // Deps are the pieces a Server shows.
 type Deps struct {
-	Collector *collect.Collector
-	Store     *store.Store
-	Engine    *query.Engine
-	Networks  *networks.List
-	Places    *geo.Databases
-	Quality   *quality.Recorder // nil: nothing is known of quality
-	Metrics   *prometheus.Registry
-	Console   fs.FS // the built console; nil where it was not built
-	Log       *slog.Logger
+	Collector  *collect.Collector
+	Store      *store.Store
+	Engine     *query.Engine
+	Networks   *networks.List
+	Dashboards *dashboards.Store
+	Places     *geo.Databases
+	Quality    *quality.Recorder // nil: nothing is known of quality
+	Metrics    *prometheus.Registry
+	Console    fs.FS // the built console; nil where it was not built
+	Log        *slog.Logger
 }
 
 // Server answers HTTP requests. New is inert; Serve runs it.

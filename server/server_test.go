@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/flow"
@@ -92,10 +93,14 @@ func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	boards, err := dashboards.Open(filepath.Join(dir, "dashboards"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := New(c, Deps{
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
-		Networks: own, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
+		Networks: own, Dashboards: boards, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
 		Console: fstest.MapFS{"index.html": {Data: []byte("<title>console</title>")}, "assets/a.js": {Data: []byte("1")}},
 	})
 	web := httptest.NewServer(s.handler)

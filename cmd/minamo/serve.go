@@ -22,6 +22,7 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
+	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
@@ -217,6 +218,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	if err != nil {
 		return fmt.Errorf("cannot serve the console on %s: %w; choose another address with --http", cfg.HTTP, err)
 	}
+	boards, err := dashboards.Open(filepath.Join(cfg.Data, "dashboards"))
+	if err != nil {
+		return err
+	}
 	site := server.New(server.Config{
 		Version: version,
 		DataDir: cfg.Data,
@@ -234,15 +239,16 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 			SpillLimit:  int64(cfg.Query.Spill),
 		},
 	}, server.Deps{
-		Collector: collector,
-		Store:     kept,
-		Engine:    engine,
-		Networks:  own,
-		Places:    places,
-		Quality:   recorder,
-		Metrics:   metrics,
-		Console:   web.Dist(),
-		Log:       log.With("component", "server"),
+		Collector:  collector,
+		Store:      kept,
+		Engine:     engine,
+		Networks:   own,
+		Dashboards: boards,
+		Places:     places,
+		Quality:    recorder,
+		Metrics:    metrics,
+		Console:    web.Dist(),
+		Log:        log.With("component", "server"),
 	})
 
 	if with.greet != nil {
