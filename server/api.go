@@ -32,6 +32,7 @@ func (s *Server) register(api huma.API) {
 	huma.Register(api, stop, s.stopQuestion)
 	s.registerOwn(api)
 	s.registerDashboards(api)
+	s.registerStorage(api)
 	if s.SQL {
 		s.registerSQL(api)
 	}

@@ -379,3 +379,9 @@ func (s *Store) replace(old []Segment, new ...Segment) {
 	defer s.listing.Unlock()
 	s.segments = replaceIn(s.segments, old, new...)
 }
+
+// Limits returns how long and how big the flows may grow, and each table of
+// rollups of a level.
+func (s *Store) Limits() (flows Limits, rollups map[rollup.Level]Limits) {
+	return Limits{MaxAge: s.cfg.MaxAge, MaxBytes: s.cfg.MaxBytes}, s.cfg.Rollups
+}
