@@ -258,9 +258,12 @@ func (a *Assessment) reasons(addr netip.Addr, s *assessed, active *Timer) []Reas
 	lose(part(s.Clamped, uint64(s.missing.flows), 3, 10), "times_clamped", "Set the device's clock by NTP.",
 		"%d flows had times that cannot be, and were moved to when they were received.", s.Clamped)
 	if active != nil && active.Seconds > longActive && active.Confidence >= 0.5 {
-		lose(min(15, 5+5*int(math.Round(math.Log10(float64(active.Seconds)/longActive)*1.5))), "active_timer", "Set the active timer to 60 s or less.",
-			"Its active timer is about %v: charts are right because bytes are spread, but detection waits this long, and the newest %v lack what goes on.",
-			time.Duration(active.Seconds)*time.Second, time.Duration(active.Seconds)*time.Second)
+		how, length := "about", time.Duration(active.Seconds)*time.Second
+		if active.AtLeast {
+			how = "at least"
+		}
+		lose(min(15, 5+int(math.Round(7*math.Log10(length.Minutes())))), "active_timer", "Set the active timer to 60 s or less.",
+			"Its active timer is %s %v: charts are right because bytes are spread, but detection waits this long, and the newest %v lack what goes on.", how, length, length)
 	}
 	const some = 20 // flows looked at, before a habit is one
 	switch all := s.ingress + s.egress; {
@@ -340,6 +343,11 @@ func (s *assessed) clock(lose func(int, string, string, string, ...any)) {
 	}
 	drift := ""
 	first, last := s.offsets[0], s.offsets[len(s.offsets)-1]
+	for _, o := range s.offsets { // as it drifts now
+		if first = o; last.at.Sub(o.at) <= 15*time.Minute {
+			break
+		}
+	}
 	if minutes := last.at.Sub(first.at).Minutes(); minutes >= 5 && math.Abs(float64(last.ms-first.ms)) > fine {
 		drift = fmt.Sprintf(", and drifts by %.1f s an hour", float64(last.ms-first.ms)/1000/minutes*60)
 	}

@@ -11,6 +11,7 @@ import (
 // timeout), as its flows show it.
 type Timer struct {
 	Seconds    int     `json:"seconds"`
+	AtLeast    bool    `json:"at_least" doc:"It may be longer: there are flows of this length, but too few to see where they end"`
 	Confidence float64 `json:"confidence" doc:"From 0 to 1; below 0.5 better ask the device"`
 	Warning    string  `json:"warning,omitempty"`
 }
@@ -39,7 +40,10 @@ func DetectTimers(durations, delays *collect.Histogram, longest time.Duration) T
 	for _, n := range durations {
 		t.Durations += uint64(n)
 	}
-	if t.Active = wall(durations); t.Active != nil && t.Active.Seconds > longActive {
+	if t.Active = wall(durations); t.Active == nil {
+		t.Active = beyond(durations)
+	}
+	if t.Active != nil && t.Active.Seconds > longActive {
 		t.Active.Warning = "Charts are right because bytes are spread, but detection waits this long."
 	}
 	t.Inactive = step(delays)
@@ -73,11 +77,28 @@ func wall(h *collect.Histogram) *Timer {
 	}
 	// Durations that just become rare have no wall: the last of their buckets are
 	// nearly empty. A pile before the wall is the surer the larger it is.
-	confidence := math.Min(1, near/math.Max(before, 1)) * math.Min(1, near/fewFlows)
+	confidence := math.Min(1, near/math.Max(before, 1)) * math.Min(1, near/20)
 	if confidence < 0.2 {
 		return nil
 	}
 	return &Timer{Seconds: usual(collect.HistogramFrom(min(top+1, len(h)-1))), Confidence: round(confidence)}
+}
+
+// beyond tells that flows last longer than the active timer should, where they
+// become rarer and rarer and never end at once.
+func beyond(h *collect.Histogram) *Timer {
+	const some = 3 // flows that no single wrong clock made
+	long, length := 0, int64(0)
+	for i := len(h) - 1; i > 0 && collect.HistogramFrom(i) > longActive*1100; i-- {
+		long += int(h[i])
+		if length == 0 && long >= some {
+			length = collect.HistogramFrom(i)
+		}
+	}
+	if length == 0 {
+		return nil
+	}
+	return &Timer{Seconds: int(length / 1000), AtLeast: true, Confidence: round(math.Min(1, float64(long)/fewFlows))}
 }
 
 // step finds where delays begin.
@@ -102,7 +123,7 @@ func step(h *collect.Histogram) *Timer {
 			best, rise = i, r
 		}
 	}
-	confidence := math.Min(1, rise/all*2) * math.Min(1, rise/fewFlows)
+	confidence := math.Min(1, rise/all*2) * math.Min(1, rise/20)
 	if confidence < 0.2 {
 		return nil
 	}
