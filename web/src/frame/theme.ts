@@ -6,7 +6,8 @@ type Theme = 'paper' | 'night'
 
 const system = matchMedia('(prefers-color-scheme: dark)')
 const stored = localStorage.getItem('minamo.theme')
-const chosen = ref<Theme | null>(stored === 'paper' || stored === 'night' ? stored : null)
+/** Null: the system's choice. */
+export const chosen = ref<Theme | null>(stored === 'paper' || stored === 'night' ? stored : null)
 const systemIsDark = ref(system.matches)
 system.addEventListener('change', (event) => (systemIsDark.value = event.matches))
 
@@ -21,7 +22,10 @@ watchEffect(
   { flush: 'sync' },
 )
 
-export function toggleTheme(): void {
-  chosen.value = theme.value === 'night' ? 'paper' : 'night'
-  localStorage.setItem('minamo.theme', chosen.value)
+export function chooseTheme(to: Theme | null): void {
+  chosen.value = to
+  if (to) localStorage.setItem('minamo.theme', to)
+  else localStorage.removeItem('minamo.theme')
 }
+
+export const toggleTheme = (): void => chooseTheme(theme.value === 'night' ? 'paper' : 'night')

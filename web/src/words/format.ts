@@ -1,5 +1,7 @@
 // Numbers, units and times as people read them. Powers of ten throughout, as
-// in the field: 1 kbit/s is 1000 bit/s. Nothing here keeps state.
+// in the field: 1 kbit/s is 1000 bit/s. Times are in the zone that the reader chose.
+
+import { parts } from './zone'
 
 const prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
 
@@ -67,18 +69,23 @@ export function niceStep(span: number, parts: number): number {
 const two = (n: number) => String(n).padStart(2, '0')
 
 export function clock(t: Date, seconds = true): string {
-  return `${two(t.getHours())}:${two(t.getMinutes())}${seconds ? `:${two(t.getSeconds())}` : ''}`
+  const { hour, minute, second } = parts(t)
+  return `${two(hour)}:${two(minute)}${seconds ? `:${two(second)}` : ''}`
 }
 
-export const day = (t: Date): string => `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`
+export function day(t: Date): string {
+  const { year, month, day } = parts(t)
+  return `${year}-${two(month)}-${two(day)}`
+}
 
 /** tick labels a time on an axis: midnight is the day that begins. */
 export function tick(t: Date): string {
-  if (t.getHours() === 0 && t.getMinutes() === 0 && t.getSeconds() === 0) return day(t).slice(5)
-  return clock(t, t.getSeconds() !== 0)
+  const { hour, minute, second } = parts(t)
+  if (hour === 0 && minute === 0 && second === 0) return day(t).slice(5)
+  return clock(t, second !== 0)
 }
 
-/** moment writes a local date and time, the date only when it isn't today's. */
+/** moment writes a date and time, the date only when it isn't today's. */
 export function moment(t: Date, now = new Date()): string {
-  return day(t) === day(now) ? clock(t) : `${day(t)} ${clock(t, t.getSeconds() !== 0)}`
+  return day(t) === day(now) ? clock(t) : `${day(t)} ${clock(t, parts(t).second !== 0)}`
 }
