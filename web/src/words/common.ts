@@ -204,6 +204,9 @@ const en = {
   direction: 'Direction',
   packetSize: 'Packet size',
   name: 'Name',
+  report: 'Report',
+  jumpHint: 'Page, report, interface, network, address, AS 64500, 192.0.2.0/24 …',
+  jumpNothing: 'Nothing has this in its name. Addresses, prefixes and AS numbers are understood too.',
 } as const
 
 export type Key = keyof typeof en
@@ -408,6 +411,9 @@ const ja: Record<Key, string> = {
   direction: '方向',
   packetSize: 'パケットサイズ',
   name: '名前',
+  report: 'レポート',
+  jumpHint: 'ページ、レポート、インターフェース、ネットワーク、アドレス、AS 64500、192.0.2.0/24 …',
+  jumpNothing: '名前に一致するものがありません。アドレス、プレフィックス、AS 番号も入力できます。',
 }
 
 /** t says one of the shared words. */
