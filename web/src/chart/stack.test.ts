@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Report, ReportRow } from '@/ask/api'
-import { bucketAt, layerAt, points, stack } from './stack'
+import { bucketAt, errorOf, layerAt, points, stack } from './stack'
 
 const line = (label: string, values: number[]): ReportRow => ({ key: { protocol: label }, label, values, flows: 0, packets: 0, bytes: 0, value: 0, share: 0, sampling_error: 0 })
 const minute = (n: number) => new Date(Date.UTC(2026, 10, 23, 0, n)).toISOString()
@@ -101,5 +101,45 @@ describe('the other kinds', () => {
     const s = stack({ ...answer, earlier: { ...answer, total: line('Total', [900, 1, 1]) } })
     expect(s.top).toBe(1000)
     expect(s.earlier.map((l) => l.values)).toEqual([[900, 1, 1]])
+  })
+
+  it('draws of lines each one\'s earlier values', () => {
+    const earlier = { ...answer, rows: [line('TCP', [1, 2, 3]), line('UDP', [4, 5, 6])] }
+    const s = stack({ ...answer, earlier }, Infinity, 'lines')
+    expect(s.earlier.map((l) => [l.index, l.values])).toEqual([[1, [4, 5, 6]], [0, [1, 2, 3]]])
+  })
+
+  it('leaves out a bucket whose beginning is no longer kept', () => {
+    expect(stack(answer, Infinity, 'area', false, at(0) + 1000).layers.at(-1)!.values).toEqual([null, 200, 300])
+    // Alone it is better than nothing.
+    const one = { ...answer, times: [minute(0)], rows: [line('TCP', [100])], other: null }
+    expect(stack(one, Infinity, 'area', false, at(0) + 1000).layers[0]!.values).toEqual([100])
+  })
+})
+
+describe('what sampling leaves uncertain', () => {
+  const sampled = { ...line('TCP', [100, 400, 400]), sampling_error: 0.1 }
+
+  it('is more of a bucket than of the whole, by the root of how much less there is', () => {
+    expect(errorOf(sampled, 100)).toBeCloseTo(0.3)
+    expect(errorOf(sampled, 400)).toBeCloseTo(0.15)
+    expect(errorOf(sampled, 0)).toBe(0)
+    expect(errorOf({ ...sampled, sampling_error: 2 }, 1)).toBe(1)
+  })
+
+  it('is a band about each line, and about the sum of a stack', () => {
+    const one = { ...answer, rows: [sampled], other: null, total: sampled }
+    const { bands, top } = stack(one, Infinity, 'lines')
+    expect(bands.map((b) => [b.index, b.side])).toEqual([[0, 1]])
+    expect([...bands[0]!.low, ...bands[0]!.high].map((v) => Math.round(v!))).toEqual([70, 340, 340, 130, 460, 460])
+    expect(top).toBeGreaterThanOrEqual(460)
+    expect(stack(one).bands.map((b) => b.index)).toEqual([-2])
+  })
+
+  it('is not drawn where it is small, nor of shares, nor of what does not add up', () => {
+    const one = { ...answer, rows: [sampled], other: null, total: sampled }
+    expect(stack(answer).bands).toEqual([])
+    expect(stack(one, Infinity, 'share').bands).toEqual([])
+    expect(stack({ ...one, metric: 'p95' }).bands).toEqual([])
   })
 })

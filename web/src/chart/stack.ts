@@ -17,8 +17,10 @@ export interface Stack {
   kind: 'area' | 'lines' | 'bars'
   stacked: boolean
   layers: Layer[] // of each side the one next to the waterline first: Other lies there
-  /** Totals of the earlier range, above and below; empty without one. */
+  /** The earlier range: its total above and below, of lines each row's; empty without one. */
   earlier: Layer[]
+  /** How far sampling leaves what is drawn uncertain, where that is much. */
+  bands: Band[]
   times: number[] // where each bucket begins, ms
   step: number // ms
   from: number
@@ -32,46 +34,61 @@ export interface Stack {
   prefix: string
 }
 
+/** Between these the true value lies (95 %); null where sampling leaves little doubt. */
+export interface Band {
+  index: number // of a line's row; -2 is the sum of a side's layers
+  side: 1 | -1
+  low: (number | null)[]
+  high: (number | null)[]
+}
+
+/** Above this a bucket's error is worth drawing. */
+export const doubtful = 0.05
+
 /** Metrics whose rows add up; those of others are lines, whatever was asked. */
 const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'pps', 'fps'])
 
 /**
  * stack prepares an answer asked at `now`. The bucket that is still filling is
  * left out: drawn, it would look as if the traffic fell. Before `oldest` nothing
- * is kept: that is a gap, not silence.
+ * is kept: that is a gap, not silence; nor is a bucket whose beginning is lost
+ * drawn beside whole ones.
  */
 export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false, oldest = -Infinity): Stack {
-  const adds = additive.has(answer.metric)
-  const kind = !adds || chart === 'lines' ? 'lines' : chart === 'bars' ? 'bars' : 'area'
+  const kind = !additive.has(answer.metric) || chart === 'lines' ? 'lines' : chart === 'bars' ? 'bars' : 'area'
   const stacked = kind !== 'lines'
-  const logarithmic = log && kind === 'lines' && !answer.mirror
+  const shared = stacked && chart === 'share'
+  const logarithmic = log && !stacked && !answer.mirror
   const step = (answer.step_seconds ?? 0) * 1000
   const all = (answer.times ?? []).map((time) => Date.parse(time))
   const times = all.filter((time, i) => i === 0 || time + step <= now)
 
-  let layers = [...side(answer, 1), ...(answer.mirror ? side(answer.mirror, -1) : [])]
-  if (chart === 'share' && stacked) layers = shares(layers, times.length)
-  if (logarithmic) layers = layers.map((layer) => ({ ...layer, values: layer.values.map((value) => (value ? value : null)) }))
-  const earlier = chart === 'share' || !adds ? [] : [total(answer.earlier, 1), total(answer.mirror?.earlier, -1)].filter((layer) => layer !== null)
+  const kept = (layers: Layer[], back = 0): Layer[] => {
+    const complete = all.some((time) => time - back >= oldest)
+    const gone = (time: number) => (complete ? time - back < oldest : time + step - back <= oldest)
+    return layers.map((layer) => ({ ...layer, values: layer.values.map((value, i) => (gone(all[i]!) || (logarithmic && !value) ? null : value)) }))
+  }
+  const both = (of: (report: Report | undefined, s: 1 | -1) => Layer[]) => [...of(answer, 1), ...of(answer.mirror, -1)]
+  let layers = kept(both(side))
+  const bands = logarithmic || shared ? [] : stacked ? [sumBand(answer, layers, 1), sumBand(answer.mirror, layers, -1)] : both(side).map((layer) => rowBand(layer.side > 0 ? answer : answer.mirror!, layer))
+  if (shared) layers = shares(layers, all.length)
+  const back = answer.earlier ? Date.parse(answer.from) - Date.parse(answer.earlier.from) : 0
+  const earlier = shared ? [] : kept(both((report, s) => (stacked ? total(report?.earlier, s) : side(report?.earlier, s).filter((layer) => layer.index >= 0))), back)
 
-  const shift = answer.earlier ? Date.parse(answer.from) - Date.parse(answer.earlier.from) : 0
-  const kept = (layer: Layer, back: number): Layer => ({ ...layer, values: layer.values.map((value, i) => (all[i]! + step - back <= oldest ? null : value)) })
-  layers = layers.map((layer) => kept(layer, 0))
-  const before = earlier.map((layer) => kept(layer, shift))
-
-  const reach = (s: 1 | -1) => (stacked ? times.reduce((most, _, i) => Math.max(most, sum(layers, i, s)), 0) : most(layers, s))
-  const highest = Math.max(reach(1), most(before, 1))
-  const lowest = Math.max(reach(-1), most(before, -1))
-  const whole = Math.max(highest, lowest)
-  const tick = chart === 'share' && stacked ? 25 : whole > 0 ? niceStep(highest + lowest, answer.mirror ? 6 : 4) : 1
+  const drawn = bands.filter((band) => band !== null)
+  const reach = (s: 1 | -1) => Math.max(stacked ? times.reduce((most, _, i) => Math.max(most, sum(layers, i, s)), 0) : most(layers, s), most(earlier, s), most(drawn.map((band) => ({ ...band, values: band.high })), s))
+  const [highest, lowest] = [reach(1), reach(-1)]
+  const flat = Math.max(highest, lowest) === 0
+  const tick = shared ? 25 : flat ? 1 : niceStep(highest + lowest, answer.mirror ? 6 : 4)
   const round = (value: number) => Math.ceil(value / tick - 1e-9) * tick
-  const top = chart === 'share' && stacked ? 100 : whole > 0 ? Math.max(round(highest), answer.mirror ? 0 : tick) : 1
-  const bottom = answer.mirror ? (chart === 'share' && stacked ? -100 : -round(lowest)) : 0
+  const top = shared ? 100 : flat ? 1 : Math.max(round(highest), answer.mirror ? 0 : tick)
+  const bottom = !answer.mirror ? 0 : shared ? -100 : -round(lowest)
   return {
     kind,
     stacked,
     layers,
-    earlier: before,
+    earlier,
+    bands: drawn,
     times,
     step,
     from: Date.parse(answer.from),
@@ -80,19 +97,45 @@ export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area',
     bottom,
     tick,
     log: logarithmic,
-    flat: whole === 0,
-    ...(chart === 'share' && stacked ? { factor: 1, prefix: '%' } : scaleFor(Math.max(top, -bottom))),
+    flat,
+    ...(shared ? { factor: 1, prefix: '%' } : scaleFor(Math.max(top, -bottom))),
   }
 }
 
-function side(answer: Report, s: 1 | -1): Layer[] {
+function side(answer: Report | undefined, s: 1 | -1): Layer[] {
+  if (!answer) return []
   const layer = (row: ReportRow, index: number): Layer => ({ index, side: s, values: row.values ?? [] })
   const layers = answer.rows.map(layer).reverse()
   if (answer.other) layers.unshift(layer(answer.other, -1))
   return layers
 }
 
-const total = (answer: Report | undefined, s: 1 | -1): Layer | null => (answer?.total.values ? { index: -2, side: s, values: answer.total.values } : null)
+const total = (answer: Report | undefined, s: 1 | -1): Layer[] => (answer?.total.values ? [{ index: -2, side: s, values: answer.total.values }] : [])
+
+/**
+ * errorOf is how far sampling may leave one bucket's value off, as a part of it.
+ * The row's own error is of all its packets; a bucket has fewer of them, and an
+ * error grows with the root of how many fewer.
+ */
+export function errorOf(row: ReportRow, value: number): number {
+  const whole = (row.values ?? []).reduce((all, one) => all + one, 0)
+  return value > 0 && whole > 0 ? Math.min(1, row.sampling_error * Math.sqrt(whole / value)) : 0
+}
+
+function band(row: ReportRow, index: number, s: 1 | -1, values: (number | null)[]): Band | null {
+  const errors = values.map((value) => (value === null ? 0 : errorOf(row, value)))
+  if (!errors.some((error) => error > doubtful)) return null
+  const bound = (sign: number) => values.map((value, i) => (value !== null && errors[i]! > doubtful ? value * (1 + sign * errors[i]!) : null))
+  return { index, side: s, low: bound(-1), high: bound(1) }
+}
+
+const sumBand = (answer: Report | undefined, layers: Layer[], s: 1 | -1) => answer ? band(answer.total, -2, s, (answer.times ?? []).map((_, i) => sum(layers, i, s))) : null
+
+/** Of metrics that do not add up, such as percentiles, a row's error says nothing. */
+const rowBand = (answer: Report, layer: Layer) => {
+  const row = layer.index < 0 ? answer.other : answer.rows[layer.index]
+  return row && additive.has(answer.metric) ? band(row, layer.index, layer.side, layer.values) : null
+}
 
 const sum = (layers: Layer[], i: number, s: 1 | -1) => layers.reduce((all, layer) => all + (layer.side === s ? (layer.values[i] ?? 0) : 0), 0)
 
