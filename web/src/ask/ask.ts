@@ -3,10 +3,11 @@
 
 import { api, type ApiError, type Report, type Running } from './api'
 import { useAnswer, type Answer } from './answer'
-import { question, round } from './live'
+import { question, round, serverNow } from './live'
 import { formatRange } from './state'
 import { view } from './view'
 import { overTime, type Spec } from '@/panel/spec'
+import { stepFor } from '@/chart/heatmap'
 import { onScopeDispose, ref, watch, type Ref } from 'vue'
 
 export interface Asking extends Answer<Report> {
@@ -29,7 +30,9 @@ const patience = 700 // ms, after which it is worth saying how far a question is
 /** parametersOf says a Spec as /api/report does. */
 export function parametersOf({ spec, filter, series }: Ask) {
   const { by, metric, chart, top, compare, mirror, hide, exact } = spec
-  const step = series || overTime(chart) ? 'auto' : ''
+  const { range } = view.value
+  const [from, to] = 'last' in range ? [serverNow() - range.last, serverNow()] : [range.from, range.to]
+  const step = chart === 'heatmap' ? stepFor(from, to) : series || overTime(chart) ? 'auto' : ''
   const filters = [view.value.filter, filter ?? ''].filter((text) => text !== '')
   return { by: by.join(','), metric, limit: top + hide, step, compare, mirror, exact, scope: view.value.scope, raw: view.value.raw, filter: filters }
 }

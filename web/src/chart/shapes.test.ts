@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { Report, ReportRow } from '@/ask/api'
-import { heatmap } from './heatmap'
+import { heatmap, rhythmic, stepFor } from './heatmap'
 import { ribbon, sankey } from './sankey'
 import { squarify, treemap } from './treemap'
 
@@ -84,5 +84,49 @@ describe('a heatmap', () => {
     expect(heat.lines.map((line) => line.name)).toEqual(['x'])
     expect(heat.cells.length).toBe(67)
     expect(heat.cells.every((cell) => cell.value === 4)).toBe(true)
+  })
+
+  it('begins where something is kept', () => {
+    const answer = report(['app'], [row({ app: 'x' }, 1, [0, 0, 5, 7])], { from: times(1, 1)[0]!, to: new Date(from + 4 * 60_000).toISOString(), step_seconds: 60, times: times(4, 60_000) })
+    const heat = heatmap(answer, from + 3.5 * 60_000, (r) => r.label, null, from + 120_000)
+    expect(heat.cells.map((c) => [c.column, c.value, c.from])).toEqual([[0, 5, from + 120_000]])
+  })
+
+  describe('in the reader\'s time', () => {
+    const zone = process.env.TZ
+    afterEach(() => void (process.env.TZ = zone))
+    const hours = (begin: number, n: number, step = 3_600_000) => {
+      const all = Array.from({ length: n }, (_, i) => begin + i * step)
+      const values = all.map((_, i) => i)
+      return report([], [], { from: new Date(begin).toISOString(), to: new Date(begin + n * step).toISOString(), step_seconds: step / 1000, times: all.map((t) => new Date(t).toISOString()), total: row({}, 0, values) })
+    }
+    const lineOf = (answer: Report, line: number) => heatmap(answer, Infinity, () => '').cells.filter((c) => c.line === line)
+
+    it('has 23 hours where the clock goes forward, and a cell of two where it goes back', () => {
+      process.env.TZ = 'Europe/Berlin'
+      const spring = lineOf(hours(Date.UTC(2026, 2, 28, 23), 48), 0) // from midnight of the 29th
+      expect(spring.map((c) => c.column)).toEqual([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23])
+      const autumn = lineOf(hours(Date.UTC(2026, 9, 24, 22), 49), 0) // from midnight of the 25th
+      expect(autumn.length).toBe(24)
+      expect(autumn[2]).toMatchObject({ column: 2, value: 2.5, to: Date.UTC(2026, 9, 25, 2) })
+    })
+
+    it('asks for parts of hours where the clock is between them', () => {
+      const ask = (days: number) => stepFor(from, from + days * 86_400_000)
+      process.env.TZ = 'UTC'
+      expect([ask(1), ask(2), ask(7), ask(1000)]).toEqual(['auto', '60m', '60m', 'auto'])
+      process.env.TZ = 'Asia/Kolkata'
+      expect(ask(7)).toBe('30m')
+      const midnight = Date.UTC(2026, 10, 19, 18, 30)
+      expect(lineOf(hours(midnight, 96, 1_800_000), 0).map((c) => [c.column, c.value]).slice(0, 2)).toEqual([[0, 0.5], [1, 2.5]])
+      process.env.TZ = 'Asia/Kathmandu'
+      expect(ask(7)).toBe('15m')
+    })
+
+    it('shows the row that is asked for', () => {
+      const answer = hours(from, 48)
+      expect(rhythmic(answer)).toBe(true)
+      expect(heatmap(answer, Infinity, () => '', row({ app: 'x' }, 0, Array.from({ length: 48 }, () => 3))).most).toBe(3)
+    })
   })
 })

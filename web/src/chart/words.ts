@@ -15,6 +15,7 @@ export const w = words(
     collector_stopped: 'the collector did not run',
     moreLosses: 'and {n} more',
     moreRows: 'and {n} more rows',
+    cellKeys: 'Arrow keys move the pointer, Enter opens what it points at.',
     keys: 'Left and right move the pointer, with Shift they select, Enter zooms in, minus goes back.',
   },
   {
@@ -29,6 +30,7 @@ export const w = words(
     collector_stopped: 'コレクター停止中',
     moreLosses: 'ほか {n} 件',
     moreRows: 'ほか {n} 行',
+    cellKeys: '矢印キーでポインターを移動、Enter で開く。',
     keys: '左右キーでポインターを移動、Shift で範囲選択、Enter で拡大、マイナスで戻る。',
   },
 )
