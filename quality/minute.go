@@ -267,8 +267,10 @@ func (c *codec) histogram(h **collect.Histogram) {
 	}
 	*h = new(collect.Histogram)
 	for _, b := range buckets {
-		if int(b.bucket) < collect.HistogramLen {
-			(*h)[b.bucket] += b.count
+		if int(b.bucket) >= collect.HistogramLen || b.count == 0 || (*h)[b.bucket] > 0 {
+			c.fail("a histogram has no such bucket")
+			return
 		}
+		(*h)[b.bucket] = b.count
 	}
 }

@@ -52,7 +52,7 @@ func DetectTimers(durations, delays *collect.Histogram, longest time.Duration) T
 
 // wall finds where durations end at once.
 func wall(h *collect.Histogram) *Timer {
-	const wide = 5 // buckets: a third of an octave, 6 % each
+	const wide = 8 // buckets: half an octave
 	var all float64
 	for _, n := range h[1:] {
 		all += float64(n)
@@ -61,11 +61,9 @@ func wall(h *collect.Histogram) *Timer {
 		return nil
 	}
 	// Before which all is, but for a few that a wrong clock made.
-	few, top := math.Max(1, all/1000), len(h)-1
-	for above := 0.0; top > 0; top-- {
-		if above += float64(h[top]); above > few {
-			break
-		}
+	few, above, top := math.Max(1, all/1000), 0.0, len(h)-1
+	for ; top > 0 && above+float64(h[top]) <= few; top-- {
+		above += float64(h[top])
 	}
 	if top <= 2*wide {
 		return nil
@@ -75,13 +73,19 @@ func wall(h *collect.Histogram) *Timer {
 		near += float64(h[top-i])
 		before += float64(h[top-wide-i])
 	}
-	// Durations that just become rare have no wall: the last of their buckets are
-	// nearly empty. A pile before the wall is the surer the larger it is.
-	confidence := math.Min(1, near/math.Max(before, 1)) * math.Min(1, near/20)
-	if confidence < 0.2 {
+	// Durations that just become rare have no wall: they are much rarer in the
+	// last buckets than in those before, by the second, and go on behind them.
+	edge, middle := span(top-wide+1, top+1), span(top-2*wide+1, top-wide+1)
+	confidence := math.Min(1, near/edge/math.Max(before/middle, 1/middle)) * math.Min(1, near/20)
+	if confidence < 0.2 || above > math.Max(1, near/20) {
 		return nil
 	}
 	return &Timer{Seconds: usual(collect.HistogramFrom(min(top+1, len(h)-1))), Confidence: round(confidence)}
+}
+
+// span is how long a time the buckets [from, to) are for.
+func span(from, to int) float64 {
+	return float64(collect.HistogramFrom(min(to, collect.HistogramLen-1)) - collect.HistogramFrom(from))
 }
 
 // beyond tells that flows last longer than the active timer should, where they
@@ -101,29 +105,45 @@ func beyond(h *collect.Histogram) *Timer {
 	return &Timer{Seconds: int(length / 1000), AtLeast: true, Confidence: round(math.Min(1, float64(long)/fewFlows))}
 }
 
-// step finds where delays begin.
+// step finds where delays begin. It is looked for where there is much more
+// behind than before, counted by the ratio of delays rather than by the second,
+// so that what is told at once (the end of a TCP connection) does not outweigh it.
 func step(h *collect.Histogram) *Timer {
-	const wide = 4
-	var all float64
-	for _, n := range h {
+	const wide = 8
+	all := 0.0
+	var weight [collect.HistogramLen]float64
+	for i, n := range h[:len(h)-1] {
 		all += float64(n)
+		weight[i] = float64(n) / span(i, i+1) * float64(collect.HistogramFrom(i)+collect.HistogramFrom(i+1)) / 2
 	}
 	if all < fewFlows {
 		return nil
 	}
-	sum := func(from, to int) (n float64) {
-		for i := max(from, 1); i < min(to, len(h)); i++ {
-			n += float64(h[i])
+	mean := func(from, to int) (sum float64) {
+		from, to = max(from, 0), min(to, len(h)-1)
+		for _, w := range weight[from:to] {
+			sum += w
 		}
-		return n
+		return sum / float64(to-from)
 	}
-	best, rise := 0, 0.0
+	best, most, contrast := 0, 0.0, 0.0
 	for i := 1; i < len(h)-1; i++ {
-		if r := sum(i, i+wide) - sum(i-wide, i); r > rise {
-			best, rise = i, r
+		before, after := mean(i-wide, i), mean(i, i+wide)
+		if rise := after - before; rise > 0 && rise*rise/(after+before) > most {
+			best, most, contrast = i, rise*rise/(after+before), rise/(after+before)
 		}
 	}
-	confidence := math.Min(1, rise/all*2) * math.Min(1, rise/20)
+	if best == 0 {
+		return nil
+	}
+	behind := 0.0
+	for _, n := range h[best:min(best+wide, len(h))] {
+		behind += float64(n)
+	}
+	for best < len(h)-1 && weight[best] < mean(best, best+wide)/4 { // it begins within the window
+		best++
+	}
+	confidence := contrast * math.Min(1, behind/20) * math.Min(1, behind/all*10)
 	if confidence < 0.2 {
 		return nil
 	}
