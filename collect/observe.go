@@ -45,12 +45,12 @@ func (h *Histogram) add(ms int64) {
 	h[bucket(ms)]++
 }
 
+// bucket has no branch: what is below 992 ms is counted as that is, in the last
+// sixteenth of its power of two, which is bucket 0.
 func bucket(ms int64) uint {
-	if ms < 1024 {
-		return 0
-	}
-	n := uint(bits.Len64(uint64(ms)))
-	return min((n-11)*16+uint(ms>>(n-5))&15+1, HistogramLen-1)
+	v := uint64(max(ms, 992))
+	n := uint(bits.Len64(v))
+	return min((n-11)*16+uint(v>>((n-5)&63))&15+1, HistogramLen-1)
 }
 
 // HistogramFrom is the shortest span that bucket i counts, in ms.
