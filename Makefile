@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 CONSOLE := $(shell find web -name node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build console test fuzz bench screenshot docs clean
+.PHONY: help run demo build console test fuzz bench screenshots docs clean
 
 # Steps follow one another (install what is missing, then build): keep -j out.
 .NOTPARALLEL:
@@ -60,8 +60,8 @@ benchday: install build ## speed of answers over a day of flows, beside nfdump a
 benchprobe: install toolchain ## speed of metering packets, beside softflowd
 	go run ./bench/probe
 
-screenshot: install build ## take docs/screenshot.png of the console with data in it
-	MINAMO_SCREENSHOT=$(CURDIR)/docs/screenshot.png MINAMO=$(CURDIR)/bin/minamo go test -count=1 -run TestConsole ./e2e
+screenshots: install build ## pictures of every page of the console, of the demo's data, into DIR=.cache/screenshots
+	@scripts/screenshots $(or $(DIR),.cache/screenshots)
 
 docs: ## write the generated parts of docs/ anew
 	go generate ./...

@@ -176,8 +176,10 @@ func console(built fs.FS) http.Handler {
 		} else {
 			w.Header().Set("Cache-Control", "no-cache")
 			info, err := fs.Stat(built, name)
-			if err == nil && info.IsDir() || err != nil && path.Ext(name) == "" {
-				r.URL.Path = "/" // also for folders: their lists are nobody's page
+			// A page's address may end in one of IP, which looks like a file's; files
+			// that are no assets lie at the top. Lists of folders are nobody's page.
+			if err == nil && info.IsDir() || err != nil && (path.Ext(name) == "" || strings.Contains(name, "/")) {
+				r.URL.Path = "/"
 			}
 		}
 		files.ServeHTTP(w, r)

@@ -293,7 +293,7 @@ func TestTheAPIIsDescribed(t *testing.T) {
 
 func TestConsoleMetricsAndHealth(t *testing.T) {
 	web, _ := site(t)
-	for _, path := range []string{"/", "/explore", "/index.html", "/assets", "/assets/"} {
+	for _, path := range []string{"/", "/explore", "/addresses/192.0.2.10", "/index.html", "/assets", "/assets/"} {
 		r, err := http.Get(web.URL + path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,42 +1,24 @@
-// Drives the console in a headless Chromium and prints, as JSON, what a person
-// would have read: `node drive.mjs URL [SCREENSHOT]`. It judges nothing; the
-// Go test does, which knows what should be there.
-//
-// Steps: open; type a filter; reload; type a wrong filter; go back.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { chromium } from 'playwright-core'
+// Drives the console and prints, as JSON, what a person would have read:
+// `node drive.mjs URL`. It judges nothing; the Go test does, which knows what
+// should be there.
+import { createRequire } from 'node:module'
+import { readFileSync } from 'node:fs'
+import { settled, withPage } from './browser.mjs'
 
-const [url, screenshot] = process.argv.slice(2)
-const profile = mkdtempSync(join(tmpdir(), 'minamo-browser-'))
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  viewport: { width: 1280, height: 1000 },
-  colorScheme: 'light',
-  locale: 'en-GB',
-  timezoneId: 'UTC',
-})
+const [url, exporter] = process.argv.slice(2)
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const seen = { errors: [], elsewhere: [], steps: {}, pages: {}, faults: [] }
+const range = 'range=1h&refresh=0'
 
-const seen = { errors: [], elsewhere: [], steps: {} }
-try {
-  const page = browser.pages()[0] ?? (await browser.newPage())
-  page.setDefaultTimeout(30_000)
-  page.on('console', (m) => m.type() === 'error' && seen.errors.push(m.text()))
-  page.on('pageerror', (e) => seen.errors.push(String(e)))
-  page.on('request', (r) => {
-    if (!r.url().startsWith(new URL(url).origin) && !r.url().startsWith('data:')) seen.elsewhere.push(r.url())
-  })
-
+await withPage(url, seen, {}, async (page) => {
   const figure = (id) => page.getByTestId(id).first().getAttribute('data-value')
-  const rows = (id) =>
-    page.getByTestId(id).locator('tr[data-key]').evaluateAll((all) =>
+  /** The rows of all tables on the page, by the panel they are in. */
+  const rows = () =>
+    page.locator('tr[data-bytes]').evaluateAll((all) =>
       all.map((tr) => ({
-        // Of the interfaces' two tables the first is "in", the second "out".
-        table: [...tr.closest('[data-testid]').querySelectorAll('table')].indexOf(tr.closest('table')) > 0 ? 'out' : 'in',
+        panel: tr.closest('[data-panel]')?.dataset.panel ?? tr.closest('[data-testid=explore],[data-testid=report]')?.dataset.testid ?? '',
         key: tr.dataset.key,
+        other: tr.classList.contains('text-muted'),
         flows: +tr.dataset.flows,
         packets: +tr.dataset.packets,
         bytes: +tr.dataset.bytes,
@@ -51,47 +33,148 @@ try {
     nowFlows: await figure('now-flows'),
     nowPackets: await figure('now-packets'),
     nowBits: await figure('now-bits'),
-    series: await rows('series-table'),
-    talkers: await rows('top-talkers'),
-    interfaces: await rows('top-interfaces'),
-    charts: await page.locator('[data-testid=series-chart] canvas, [data-testid=series-chart] svg').count(),
+    rows: await rows(),
+    charts: await page.locator('[data-testid=series-chart] canvas').count(),
   })
-  // settled resolves when every question of the page is answered and shown.
-  const settled = async () => {
-    await page.waitForLoadState('networkidle')
+  const ready = async () => {
     await page.waitForFunction(() => document.querySelector('[data-testid=total-flows]')?.hasAttribute('data-value'))
-    await page.waitForFunction(() => document.querySelector('[data-testid=series-table] tr[data-key]') && !document.querySelector('[aria-busy=true]'))
+    await page.waitForSelector('tr[data-bytes]')
+    await settled(page)
   }
   const filter = async (text) => {
     await page.getByTestId('filter-input').fill(text)
     await page.getByTestId('filter-input').press('Enter')
   }
 
-  await page.goto(url)
-  await settled()
+  // The overview: filter, reload, a wrong filter, back.
+  await page.goto(`${url}/?${range}`)
+  await ready()
   seen.steps.open = await read()
-  if (screenshot) await page.screenshot({ path: screenshot })
-
   const before = seen.steps.open.flows
   await filter('proto udp')
   await page.waitForFunction((n) => document.querySelector('[data-testid=total-flows]')?.dataset.value !== n, before)
-  await settled()
+  await ready()
   seen.steps.filtered = await read()
-
   await page.reload()
-  await settled()
+  await ready()
   seen.steps.reloaded = await read()
-
   await filter('proto udp and prot tcp')
   const wrong = page.getByTestId('filter-error')
   await wrong.waitFor()
   seen.steps.wrong = { ...(await read()), message: await wrong.innerText(), column: await wrong.getAttribute('data-column') }
-
-  await page.goto(url)
-  await settled()
+  await page.goto(`${url}/?${range}`)
+  await ready()
   seen.steps.back = await read()
-} finally {
-  await browser.close()
-  rmSync(profile, { recursive: true, force: true })
-}
+
+  // Explore: a link restores what it says; a value's menu narrows and splits.
+  await page.goto(`${url}/explore?${range}&by=src_as&metric=pps&chart=lines&top=5&compare=24h&mirror=1&filter=proto+udp`)
+  await settled(page)
+  seen.steps.link = {
+    dimensions: await page.locator('[data-dimension]').evaluateAll((all) => all.map((chip) => chip.dataset.dimension)),
+    metric: await page.getByTestId('metric').inputValue(),
+    chart: await page.getByTestId('chart').inputValue(),
+    top: await page.getByTestId('top').inputValue(),
+    compare: await page.getByTestId('compare').inputValue(),
+    mirror: String(await page.getByTestId('mirror').isChecked()),
+    filter: await page.getByTestId('filter-input').inputValue(),
+  }
+  await page.goto(`${url}/explore?${range}&by=app`)
+  await settled(page)
+  const first = page.locator('tr[data-bytes]').first()
+  const picked = await first.getAttribute('data-key')
+  await first.locator('button').click()
+  await page.getByTestId('only-this').click()
+  await page.waitForFunction(() => location.search.includes('filter='))
+  await settled(page)
+  seen.steps.only = { key: picked, rows: await rows(), filter: await page.getByTestId('filter-input').inputValue() }
+  await page.goBack()
+  await page.waitForFunction(() => !location.search.includes('filter='))
+  await settled(page)
+  seen.steps.backAgain = { filter: await page.getByTestId('filter-input').inputValue(), rows: await rows() }
+
+  // A panel is kept on a dashboard of its own.
+  await page.getByTestId('save-panel').click()
+  await page.getByRole('dialog').getByRole('combobox').selectOption('')
+  await page.getByRole('dialog').getByRole('textbox').nth(0).fill('<i>apps</i>')
+  await page.getByRole('dialog').getByRole('textbox').nth(1).fill('Test <b>board</b>')
+  await page.getByRole('dialog').getByRole('button').click()
+  await page.getByRole('dialog').getByRole('link').click()
+  await page.waitForURL('**/dashboards/**')
+  await page.waitForSelector('tr[data-bytes], canvas')
+  await settled(page)
+  seen.steps.board = { address: page.url(), headings: await page.locator('main h2').allInnerTexts(), html: await page.locator('main b, main i').count() }
+
+  // Ctrl-K.
+  await page.keyboard.press('Control+k')
+  await page.getByTestId('jump-input').fill('192.0.2.10')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/addresses/192.0.2.10**')
+  await settled(page)
+  seen.steps.jump = { address: page.url() }
+
+  // Networks of one's own are written and read.
+  await page.goto(`${url}/settings/networks`)
+  await settled(page)
+  await page.getByTestId('add-network').click()
+  const inputs = page.getByTestId('networks').locator('input')
+  await inputs.nth(0).fill('Office <script>alert(1)</script>')
+  await inputs.nth(2).fill('Tokyo')
+  await inputs.nth(3).fill('192.0.2.0/24')
+  await page.getByTestId('save-networks').click()
+  await page.getByRole('status').filter({ hasText: 'Saved' }).waitFor()
+
+  // Every page, in both languages and themes: its tables, and what axe finds.
+  const pages = {
+    overview: `/?${range}`,
+    explore: `/explore?${range}&by=src_as,app&chart=sankey`,
+    treemap: `/explore?${range}&by=app,src_addr&chart=treemap`,
+    heatmap: `/explore?${range}&by=app&chart=heatmap`,
+    share: `/explore?${range}&by=app&chart=share&mirror=1`,
+    bars: `/explore?${range}&by=app&chart=bars`,
+    reports: '/reports',
+    report: `/reports/application?${range}`,
+    quiet: `/reports/protocol?${range}&hide=1&chart=lines&log=1`,
+    size: `/reports/packet-size?${range}`,
+    country: `/reports/country-source?${range}`,
+    flows: `/flows?${range}`,
+    network: `/network?${range}`,
+    address: `/addresses/192.0.2.10?${range}`,
+    as: `/ases/64500?${range}`,
+    exporter: `/exporters/${exporter}?${range}`,
+    interface: `/interfaces/${exporter}/1?${range}`,
+    ownNetwork: `/networks/1?${range}`,
+    dashboards: '/dashboards',
+    settings: '/settings/networks',
+    geo: '/settings/geo',
+    storage: '/settings/storage',
+    display: '/settings/display',
+    nowhere: '/no/such/page',
+  }
+  for (const [language, theme] of [['en', 'paper'], ['ja', 'night']]) {
+    await page.evaluate(([l, c]) => (localStorage.setItem('minamo.language', l), localStorage.setItem('minamo.theme', c)), [language, theme])
+    for (const [name, path] of Object.entries(pages)) {
+      await page.goto(url + path)
+      await settled(page)
+      await page.waitForTimeout(200)
+      await page.evaluate(axe)
+      const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }))
+      for (const v of violations) seen.faults.push(`${name} (${language}, ${theme}): ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200)).join(' | ')}`)
+      seen.pages[`${name} ${language}`] = {
+        title: await page.title(),
+        rows: await rows(),
+        texts: (await page.locator('main').innerText()).length,
+        wide: await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1),
+        errors: await page.getByTestId('error').count(),
+        value: (await page.locator('[data-testid=flow-count]').count()) > 0 ? await figure('flow-count') : '',
+      }
+    }
+  }
+  // A phone: nothing sticks out.
+  await page.setViewportSize({ width: 390, height: 844 })
+  for (const name of ['overview', 'explore', 'reports', 'network', 'address', 'settings']) {
+    await page.goto(url + pages[name])
+    await settled(page)
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1)) seen.faults.push(`${name}: wider than a phone`)
+  }
+})
 console.log(JSON.stringify(seen))

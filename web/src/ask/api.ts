@@ -216,6 +216,9 @@ export const api = {
   fields: (signal?: AbortSignal) => get<Fields>('/api/fields', {}, signal),
   checkFilter: (filter: string, signal: AbortSignal) => get<FilterCheck>('/api/filter', { filter }, signal),
   complete: (filter: string, at: number, signal: AbortSignal) => get<Completion>('/api/complete', { filter, at }, signal),
-  /** running tells how far a question is that was asked with this id. */
-  running: (id: string, signal: AbortSignal) => get<Running>(`/api/questions/${encodeURIComponent(id)}`, {}, signal),
+  /** running tells how far a question is that was asked with this id; null of one that is answered. */
+  running: async (id: string, signal: AbortSignal): Promise<Running | null> => {
+    const { questions } = await get<{ questions: Running[] }>('/api/questions', {}, signal)
+    return questions.find((one) => one.id === id) ?? null
+  },
 }

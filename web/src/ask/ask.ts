@@ -62,7 +62,7 @@ export function useReport(ask: () => Ask | null): Asking {
     try {
       running.value = await api.running(id.value, AbortSignal.timeout(5000))
     } catch {
-      running.value = null // it has just been answered, or waits to be sent
+      running.value = null // then nobody knows
     }
     if (answer.loading.value) timer = setTimeout(watchProgress, 500)
   }
