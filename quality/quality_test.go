@@ -4,10 +4,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
@@ -380,5 +384,59 @@ func TestRecorderBesideAClockThatIsSet(t *testing.T) {
 	}
 	if !reflect.DeepEqual(spans, []time.Duration{time.Minute, time.Minute, time.Minute, time.Minute}) {
 		t.Errorf("%v", spans)
+	}
+}
+
+// A file that cannot be written is told once, counted, and tried again.
+func TestRecorderWithoutAPlaceToWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "quality")
+	if err := os.WriteFile(dir, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := Open(Config{Dir: dir, Readings: func(bool) []collect.Reading { return nil }}, quiet)
+	for i := range 3 {
+		r.look(noon.Add(time.Duration(i) * time.Minute))
+	}
+	if n := r.failed.Load(); n != 2 || !r.Newest().IsZero() {
+		t.Errorf("%d failures, newest %v", n, r.Newest())
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	r.look(noon.Add(3 * time.Minute))
+	if n := r.failed.Load(); n != 2 || !r.Newest().Equal(noon.Add(3*time.Minute)) {
+		t.Errorf("%d failures, newest %v", n, r.Newest())
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	r := Open(Config{Dir: t.TempDir(), Clock: func() time.Time { return noon.Add(time.Minute) }, Readings: func(bool) []collect.Reading { return nil }}, quiet)
+	m := told(0, func(_ *Minute, d *Domain) { d.Egress, d.Restarts = 30, 1 })
+	if err := r.file.append(m, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(r)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	if want := map[string]float64{
+		"minamo_exporter_quality_score 192.0.2.1":                   85,
+		"minamo_exporter_quality_lost_points 192.0.2.1 egress_only": 10,
+		"minamo_exporter_quality_lost_points 192.0.2.1 restart":     5,
+		"minamo_quality_failures_total":                             0,
+	}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
 	}
 }

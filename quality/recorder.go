@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minamo-flow/minamo/collect"
@@ -37,6 +38,7 @@ type Recorder struct {
 	complain bool // the last minute could not be written
 
 	judged judged
+	failed atomic.Uint64 // minutes that could not be written
 
 	mu     sync.Mutex
 	newest time.Time // end of the newest minute written
@@ -136,6 +138,7 @@ func (r *Recorder) write(until time.Time, histograms bool) {
 		}
 	}
 	if err != nil {
+		r.failed.Add(1)
 		return
 	}
 	r.started = true

@@ -213,6 +213,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		recorded.Poll = 10 * time.Millisecond // a minute of its may be as short
 	}
 	recorder := quality.Open(recorded, log.With("component", "quality"))
+	metrics.MustRegister(recorder)
 
 	console, err := net.Listen("tcp", cfg.HTTP)
 	if err != nil {
