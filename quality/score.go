@@ -272,7 +272,7 @@ func (a *Assessment) reasons(addr netip.Addr, s *assessed, active *Timer) []Reas
 		lose(10, "egress_only", "Meter at ingress, on all external interfaces.",
 			"It meters only what leaves: what it drops is invisible.")
 	case s.ingress > all/20 && s.egress > all/20:
-		lose(5, "ingress_and_egress", "Meter at ingress alone, on all external interfaces; or see to it that each sum takes one direction only.",
+		lose(5, "ingress_and_egress", "Meter at ingress alone, on all external interfaces; until then reports count each once with scope=once.",
 			"It meters what comes in and what leaves: what it forwards between such interfaces is told twice.")
 	}
 	return list
