@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { only, term, without } from './filter'
+import { joined, only, term, terms, valuesAfter, without } from './filter'
 
 describe('term', () => {
   it.each([
@@ -40,4 +40,40 @@ describe('without', () => {
   it('negates several as a whole', () =>
     expect(without('port 53', 'src ip 192.0.2.1 and dst ip 192.0.2.2')).toBe('port 53 and not (src ip 192.0.2.1 and dst ip 192.0.2.2)'))
   it('keeps an "or" together', () => expect(without('if 1 or if 2', 'proto tcp')).toBe('(if 1 or if 2) and not proto tcp'))
+})
+
+describe('terms', () => {
+  it.each<[string, string[]]>([
+    ['', []],
+    ['port 53', ['port 53']],
+    ['src net 10.0.0.0/8 and not (port 53 or port 123) and proto udp', ['src net 10.0.0.0/8', 'not (port 53 or port 123)', 'proto udp']],
+    ['port 53 or port 80 and proto udp', ['port 53 or port 80 and proto udp']],
+    ['network "A and B" && port in [1 2]', ['network "A and B"', 'port in [1 2]']],
+  ])('%s', (filter, parts) => expect(terms(filter)).toEqual(parts))
+
+  it('are joined again', () => {
+    expect(joined(['port 53', 'a or b'])).toBe('port 53 and (a or b)')
+    expect(joined(['a or b'])).toBe('a or b')
+  })
+})
+
+it.each<[string, string | null]>([
+  ['src as ', 'src_as'],
+  ['proto udp and dst port ', 'dst_port'],
+  ['router ip ', 'exporter'],
+  ['in if ', 'in_if'],
+  ['country ', 'country'],
+  ['dst network ', 'dst_network'],
+  ['proto ', 'protocol'],
+  ['bytes > ', null],
+  ['', null],
+])('%s wants values', (before, by) => expect(valuesAfter(before)?.by ?? null).toBe(by))
+
+it('says names that are more than a word in quotes', () => {
+  expect(valuesAfter('network')!.say(9, 'Hotaru CDN cache')).toBe('"Hotaru CDN cache"')
+  expect(term({ src_customer: 'Aster Foods' })).toBe('src customer "Aster Foods"')
+  expect(term({ 'src_addr/24/48': '192.0.2.0/24' })).toBe('src net 192.0.2.0/24')
+  expect(term({ packet_size: 64 })).toBe('bpp >= 64 and bpp < 128')
+  expect(term({ exporter: '192.0.2.1', in_if: 7 })).toBe('router ip 192.0.2.1 and in if 7')
+  expect(term({ as_path: 'x' })).toBe('')
 })

@@ -90,3 +90,47 @@ function operand(filter: string): string {
   }
   return text
 }
+
+/** tokens cuts a filter into words, brackets and quoted texts. */
+const tokens = (filter: string) => [...filter.matchAll(/"[^"]*"?|[()[\]]|\|\||&&|[^\s()[\]|&"]+/g)].map((match) => ({ text: match[0], at: match.index }))
+
+/** terms are what a filter joins by "and"; a filter with an "or" that binds them all is one. */
+export function terms(filter: string): string[] {
+  let depth = 0
+  const cuts: { at: number; length: number }[] = []
+  for (const { text, at } of tokens(filter)) {
+    const word = text.toLowerCase()
+    if (text === '(' || text === '[') depth++
+    else if (text === ')' || text === ']') depth--
+    else if (depth === 0 && (word === 'or' || word === '||')) return [filter.trim()].filter((one) => one !== '')
+    else if (depth === 0 && (word === 'and' || word === '&&')) cuts.push({ at, length: text.length })
+  }
+  let from = 0
+  const out: string[] = []
+  for (const cut of [...cuts, { at: filter.length, length: 0 }]) {
+    out.push(filter.slice(from, cut.at).trim())
+    from = cut.at + cut.length
+  }
+  return out.filter((one) => one !== '')
+}
+
+export const joined = (list: string[]): string => (list.length === 1 ? list[0]! : list.map(operand).join(' and '))
+
+/** What of the data can stand behind the words before the cursor: a dimension, and how a row of it is written. */
+export function valuesAfter(before: string): { by: string; say: (key: KeyValue, label: string) => string } | null {
+  const words = before.trim().toLowerCase().split(/\s+/)
+  const [side, what] = [words.at(-2) ?? '', words.at(-1) ?? '']
+  const prefix = side === 'src' || side === 'dst' ? `${side}_` : ''
+  const plain = (key: KeyValue) => String(key)
+  const quoted = (_: KeyValue, label: string) => text(label)
+  if (what === 'ip' || what === 'host') return side === 'router' ? { by: 'exporter', say: plain } : side === 'next' ? { by: 'next_hop', say: plain } : { by: prefix ? `${prefix}addr` : 'ip', say: plain }
+  if (what === 'net') return { by: prefix ? `${prefix}addr/24/48` : 'src_addr/24/48', say: plain }
+  if (what === 'port') return { by: `${prefix}port`, say: plain }
+  if (what === 'as') return { by: side === 'prev' || side === 'next' ? `${side}_as` : `${prefix}as`, say: plain }
+  if (what === 'proto') return { by: 'protocol', say: (key) => protocolNames[Number(key)] ?? String(key) }
+  if (what === 'country') return { by: `${prefix}country`, say: plain }
+  if (what === 'network' || what === 'customer' || what === 'site') return { by: `${prefix}${what}`, say: quoted }
+  if (what === 'if') return side === 'in' || side === 'out' ? { by: `${side}_if`, say: plain } : { by: 'if', say: plain }
+  if (columns.includes(what)) return { by: what, say: plain }
+  return null
+}

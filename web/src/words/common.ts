@@ -207,6 +207,10 @@ const en = {
   report: 'Report',
   jumpHint: 'Page, report, interface, network, address, AS 64500, 192.0.2.0/24 …',
   jumpNothing: 'Nothing has this in its name. Addresses, prefixes and AS numbers are understood too.',
+  filterTerms: 'Terms of the filter',
+  switchOff: 'Switch it off, and keep it',
+  switchOn: 'Switch it on again',
+  removeTerm: 'Remove {term}',
 } as const
 
 export type Key = keyof typeof en
@@ -414,6 +418,10 @@ const ja: Record<Key, string> = {
   report: 'レポート',
   jumpHint: 'ページ、レポート、インターフェース、ネットワーク、アドレス、AS 64500、192.0.2.0/24 …',
   jumpNothing: '名前に一致するものがありません。アドレス、プレフィックス、AS 番号も入力できます。',
+  filterTerms: 'フィルターの条件',
+  switchOff: '一時的に外す',
+  switchOn: '再び有効にする',
+  removeTerm: '{term} を削除',
 }
 
 /** t says one of the shared words. */
