@@ -3,6 +3,7 @@
 // has no entry, it is grey everywhere.
 
 import { reactive } from 'vue'
+import type { Key } from '@/ask/api'
 
 /** How many names can be told apart; colours themselves are tokens in style.css. */
 export const seriesColours = 9
@@ -55,3 +56,9 @@ export class ColourBook {
 }
 
 export const colours = new ColourBook()
+
+/** outer is the part of a row's key that a hierarchy is coloured by: its first dimension's. */
+export const outer = (by: string[], key: Key | undefined): Key | undefined => (key && by.length > 1 ? { [by[0]!]: key[by[0]!] ?? null } : key)
+
+/** byOuter tells whether a chart of several dimensions is coloured by the first. */
+export const byOuter = (chart: string): boolean => chart === 'sankey' || chart === 'treemap'

@@ -1,6 +1,7 @@
 // Countries: their names in the reader's language, and the numbers by which the
 // map knows those that are large enough to be drawn (ISO 3166-1).
 
+import type { Report, ReportRow } from '@/ask/api'
 import { language } from '@/words/i18n'
 
 const codes =
@@ -24,4 +25,31 @@ export function countryName(code: string): string {
   } catch {
     return code
   }
+}
+
+export interface Place {
+  code: string
+  value: number
+  /** Indices of the answer's rows that are of it, the greatest first. */
+  rows: number[]
+}
+
+/**
+ * places finds where the rows of a report by country belong: by the map's
+ * number, or elsewhere. Of several countries in a row it is the first's.
+ */
+export function places(answer: Report): { onMap: Map<string, Place>; elsewhere: { row: ReportRow; index: number }[]; most: number } {
+  const dimension = answer.by.find((name) => /country$/.test(name)) ?? ''
+  const onMap = new Map<string, Place>()
+  const elsewhere: { row: ReportRow; index: number }[] = []
+  answer.rows.forEach((row, index) => {
+    const code = String(row.key?.[dimension] ?? '')
+    const number = numberOf.get(code)
+    if (number === undefined) return elsewhere.push({ row, index })
+    const place = onMap.get(number) ?? { code, value: 0, rows: [] }
+    place.value += row.value
+    place.rows.push(index)
+    onMap.set(number, place)
+  })
+  return { onMap, elsewhere, most: Math.max(0, ...[...onMap.values()].map((place) => place.value)) }
 }

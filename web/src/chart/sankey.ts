@@ -8,8 +8,10 @@ export interface Node {
   column: number
   name: string
   value: number
-  /** The part of a row's key that it stands for; null is Other. */
+  /** The part of a row's key that it stands for; null is the thin ones together. */
   key: Key | null
+  /** How many values it stands for. */
+  many: number
   x: number
   y: number
   height: number
@@ -37,10 +39,14 @@ function parts(row: ReportRow, by: string[]): string[] {
   return by.map((name) => String(row.key?.[name] ?? '–'))
 }
 
+/** A node at least so high has a name that can be read. */
+const thin = 12
+
 /**
  * sankey lays the rows out from left to right. Where a column's nodes are many,
  * the gaps between them shrink; a node has its rows in one order on both sides,
- * so that ribbons of one row join.
+ * so that ribbons of one row join. Nodes too thin to be told apart are one, at
+ * the column's end.
  */
 export function sankey(answer: Report, width: number, height: number, nodeWidth = 10, gap = 8): Flow {
   const columns = answer.by.length
@@ -51,7 +57,7 @@ export function sankey(answer: Report, width: number, height: number, nodeWidth 
       row,
       through: answer.by.map((name, column) => {
         const id = `${column} ${JSON.stringify(row.key?.[name] ?? null)}`
-        const node = nodes.get(id) ?? { id, column, name: names[column]!, value: 0, key: row.key ? { [name]: row.key[name] ?? null } : null, x: 0, y: 0, height: 0 }
+        const node = nodes.get(id) ?? { id, column, name: names[column]!, value: 0, key: { [name]: row.key?.[name] ?? null }, many: 1, x: 0, y: 0, height: 0 }
         node.value += row.value
         nodes.set(id, node)
         return node
@@ -61,7 +67,15 @@ export function sankey(answer: Report, width: number, height: number, nodeWidth 
   const whole = answer.rows.reduce((sum, row) => sum + row.value, 0)
   if (whole <= 0 || columns < 2) return { nodes: [], links: [] }
 
-  const byColumn = Array.from({ length: columns }, (_, column) => [...nodes.values()].filter((node) => node.column === column).sort((a, b) => b.value - a.value))
+  const rough = (0.75 * height) / whole // the scale, about
+  const byColumn = Array.from({ length: columns }, (_, column) => {
+    const list = [...nodes.values()].filter((node) => node.column === column).sort((a, b) => b.value - a.value)
+    const small = list.filter((node, i) => i >= 3 && node.value * rough < thin)
+    if (small.length < 2) return list
+    const rest: Node = { id: `${column} rest`, column, name: '', value: small.reduce((sum, node) => sum + node.value, 0), key: null, many: small.length, x: 0, y: 0, height: 0 }
+    for (const path of paths) if (small.includes(path.through[column]!)) path.through[column] = rest
+    return [...list.filter((node) => !small.includes(node)), rest]
+  })
   const crowd = Math.max(...byColumn.map((list) => list.length))
   const space = Math.min(gap, (0.4 * height) / Math.max(1, crowd - 1))
   const scale = (height - space * (crowd - 1)) / whole
@@ -89,7 +103,7 @@ export function sankey(answer: Report, width: number, height: number, nodeWidth 
     for (const link of [...drawn].sort((a, b) => a.to.y - b.to.y || a.from.y - b.from.y)) link.y1 = place(link.to, used.in, link.height)
     links.push(...drawn)
   }
-  return { nodes: [...nodes.values()], links }
+  return { nodes: byColumn.flat(), links }
 }
 
 /** ribbon is a link's outline. */

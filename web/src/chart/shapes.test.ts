@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Report, ReportRow } from '@/ask/api'
 import { heatmap, rhythmic, stepFor } from './heatmap'
+import { outer } from './colours'
+import { short } from './pointing'
 import { ribbon, sankey } from './sankey'
 import { squarify, treemap } from './treemap'
 
@@ -16,8 +18,8 @@ describe('a sankey', () => {
   const flow = sankey(report(['src_as', 'dst_as'], [row({ src_as: 1, dst_as: 2 }, 60), row({ src_as: 1, dst_as: 3 }, 20), row({ src_as: 2, dst_as: 3 }, 20)]), 400, 200)
 
   it('has a node for each value of each column, as tall as what passes', () => {
-    expect(flow.nodes.map((n) => [n.column, n.name, n.value])).toEqual([[0, '1', 80], [1, '2', 60], [1, '3', 40], [0, '2', 20]])
-    const [one, two] = flow.nodes
+    expect(flow.nodes.map((n) => [n.column, n.name, n.value])).toEqual([[0, '1', 80], [0, '2', 20], [1, '2', 60], [1, '3', 40]])
+    const [one, , two] = flow.nodes
     expect(one!.height / two!.height).toBeCloseTo(80 / 60)
   })
 
@@ -42,6 +44,14 @@ describe('a sankey', () => {
     expect(ribbon(flow.links[0]!)).toMatch(/^M10,/)
   })
 
+  it('joins what is too thin to be told apart', () => {
+    const rows = [row({ a: 1, b: 1 }, 1000), ...Array.from({ length: 30 }, (_, i) => row({ a: 1, b: i + 2 }, 1))]
+    const { nodes, links } = sankey(report(['a', 'b'], rows), 400, 200)
+    expect(nodes.map((n) => [n.column, n.name, n.many, n.value])).toEqual([[0, '1', 1, 1030], [1, '1', 1, 1000], [1, '2', 1, 1], [1, '3', 1, 1], [1, '', 28, 28]])
+    expect(links.length).toBe(31) // each row still has its path
+    expect(links.filter((l) => l.to.many > 1).length).toBe(28)
+  })
+
   it('is empty where nothing flows', () => expect(sankey(report(['a', 'b'], []), 10, 10)).toEqual({ nodes: [], links: [] }))
 })
 
@@ -54,11 +64,16 @@ describe('a treemap', () => {
   })
 
   it('has the inner dimension within the outer, and Other beside', () => {
-    const tiles = treemap(report(['site', 'app'], [row({ site: 'A', app: 'x' }, 50), row({ site: 'A', app: 'y' }, 30), row({ site: 'B', app: 'x' }, 10)], { other: row({}, 10) }), { x: 0, y: 0, width: 300, height: 200 })
+    const tiles = treemap(report(['site', 'app'], [row({ site: 'A', app: 'x' }, 50), row({ site: 'A', app: 'y' }, 30), row({ site: 'B', app: 'x' }, 10)], { other: row({}, 10), total: row({}, 100) }), { x: 0, y: 0, width: 300, height: 200 })
     expect(tiles.map((tile) => [tile.depth, tile.name, tile.value])).toEqual([[0, 'A', 80], [1, 'x', 50], [1, 'y', 30], [0, 'B', 10], [1, 'x', 10], [0, '', 10]])
     const [a, x] = tiles
     expect(x!.x).toBeGreaterThan(a!.x)
     expect(x!.x + x!.width).toBeLessThan(a!.x + a!.width)
+  })
+
+  it('leaves out an Other that would be most of it', () => {
+    const most = report(['app'], [row({ app: 'x' }, 4)], { other: row({}, 6), total: row({}, 10) })
+    expect(treemap(most, { x: 0, y: 0, width: 30, height: 20 }).map((tile) => [tile.name, tile.width])).toEqual([['x', 30]])
   })
 
   it('bears values of nothing', () => expect(squarify([0, 0], { x: 0, y: 0, width: 9, height: 9 }).map((b) => b.width)).toEqual([0, 0]))
@@ -129,4 +144,16 @@ describe('a heatmap', () => {
       expect(heatmap(answer, Infinity, () => '', row({ app: 'x' }, 0, Array.from({ length: 48 }, () => 3))).most).toBe(3)
     })
   })
+})
+
+it('cuts names to a width, wide letters counted as such', () => {
+  expect(short('short', 100)).toBe('short')
+  expect(short('x'.repeat(80), 68)).toBe('xxxxxxxxx…')
+  expect(short('水面のネットワーク', 60)).toBe('水面のネ…')
+  expect(short('abcdef', 10)).toBe('')
+})
+
+it('colours a hierarchy by its first dimension', () => {
+  expect(outer(['a', 'b'], { a: 1, b: 2 })).toEqual({ a: 1 })
+  expect(outer(['a'], { a: 1 })).toEqual({ a: 1 })
 })

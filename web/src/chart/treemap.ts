@@ -16,7 +16,8 @@ export interface Tile extends Box {
   value: number
   depth: number
   row: ReportRow | null // null: a group of rows, or what is left out
-  key: Key | null
+  key: Key | null // of its own dimension; null is what is left out
+  outer: Key | null // of the group it lies in, which gives the colour
 }
 
 /** squarify divides a box among values, the greatest first. */
@@ -66,9 +67,12 @@ interface Branch {
   rows: ReportRow[]
 }
 
+/** otherIsDrawn: not where it is most of all, and would leave no room for what was asked for. */
+export const otherIsDrawn = (answer: Report): boolean => (answer.other?.value ?? 0) > 0 && answer.other!.value <= answer.total.value / 2
+
 /** treemap makes tiles: those of the outer dimensions carry their inner ones. */
 export function treemap(answer: Report, box: Box, label = 16): Tile[] {
-  const divide = (rows: ReportRow[], depth: number, into: Box): Tile[] => {
+  const divide = (rows: ReportRow[], depth: number, into: Box, within: Key | null): Tile[] => {
     const name = answer.by[depth]!
     const branches = new Map<string, Branch>()
     for (const row of rows) {
@@ -81,17 +85,17 @@ export function treemap(answer: Report, box: Box, label = 16): Tile[] {
       branches.set(id, branch)
     }
     const list = [...branches.values()].sort((a, b) => b.value - a.value)
-    const rest = depth === 0 ? (answer.other?.value ?? 0) : 0
+    const rest = depth === 0 && otherIsDrawn(answer) ? answer.other!.value : 0
     const boxes = squarify([...list.map((branch) => branch.value), ...(rest > 0 ? [rest] : [])], into)
     const last = depth === answer.by.length - 1
     const tiles = list.flatMap((branch, i): Tile[] => {
       const mine = boxes[i]!
-      const tile: Tile = { ...mine, name: branch.name, value: branch.value, depth, row: last ? branch.rows[0]! : null, key: branch.key }
+      const tile: Tile = { ...mine, name: branch.name, value: branch.value, depth, row: last ? branch.rows[0]! : null, key: branch.key, outer: within ?? branch.key }
       const inner = { x: mine.x + 2, y: mine.y + label, width: mine.width - 4, height: mine.height - label - 2 }
-      return last || inner.width < 8 || inner.height < 8 ? [tile] : [tile, ...divide(branch.rows, depth + 1, inner)]
+      return last || inner.width < 8 || inner.height < 8 ? [tile] : [tile, ...divide(branch.rows, depth + 1, inner, tile.outer)]
     })
     const other = boxes[list.length]
-    return other ? [...tiles, { ...other, name: '', value: rest, depth, row: null, key: null }] : tiles
+    return other ? [...tiles, { ...other, name: '', value: rest, depth, row: null, key: null, outer: null }] : tiles
   }
-  return answer.by.length > 0 && answer.rows.length > 0 ? divide(answer.rows, 0, box) : []
+  return answer.by.length > 0 && answer.rows.length > 0 ? divide(answer.rows, 0, box, null) : []
 }

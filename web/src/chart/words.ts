@@ -16,6 +16,8 @@ export const w = words(
     moreLosses: 'and {n} more',
     moreRows: 'and {n} more rows',
     cellKeys: 'Arrow keys move the pointer, Enter opens what it points at.',
+    rowKeys: 'Arrow keys go from row to row, Enter opens what one can do with it.',
+    notDrawn: 'Not drawn: {what}, {figure}, {share}.',
     keys: 'Left and right move the pointer, with Shift they select, Enter zooms in, minus goes back.',
   },
   {
@@ -31,6 +33,8 @@ export const w = words(
     moreLosses: 'ほか {n} 件',
     moreRows: 'ほか {n} 行',
     cellKeys: '矢印キーでポインターを移動、Enter で開く。',
+    rowKeys: '矢印キーで行を移動、Enter で操作を開く。',
+    notDrawn: '図に含まないもの: {what}、{figure}、{share}。',
     keys: '左右キーでポインターを移動、Shift で範囲選択、Enter で拡大、マイナスで戻る。',
   },
 )
