@@ -40,13 +40,9 @@ type Histogram [HistogramLen]uint32
 // HistogramLen is the number of buckets.
 const HistogramLen = 2 + 13*16
 
-// add counts a span of ms.
-func (h *Histogram) add(ms int64) {
-	h[bucket(ms)]++
-}
-
-// bucket has no branch: what is below 992 ms is counted as that is, in the last
-// sixteenth of its power of two, which is bucket 0.
+// bucket is where a span of ms is counted. It has no branch: what is below
+// 992 ms is counted as that is, in the last sixteenth of its power of two, which
+// is bucket 0.
 func bucket(ms int64) uint {
 	v := uint64(max(ms, 992))
 	n := uint(bits.Len64(v))
@@ -115,15 +111,17 @@ func (o *observation) flows(b *flow.Batch, from, to int, exported int64) {
 	o.times(b.Time(flow.Start)[from:to], b.Time(flow.End)[from:to], exported)
 }
 
-// times counts durations, and how long after its last packet each flow was told.
+// times counts durations, and how long after its last packet each flow of less
+// than a second was told: those end by the inactive timer, not by the active one.
 func (o *observation) times(start, end []int64, exported int64) {
 	durations, delays, longest := o.durations, o.delays, o.longest
 	start = start[:len(end)]
 	for i, last := range end {
 		duration := last - start[i]
 		longest = max(longest, duration)
-		durations.add(duration)
-		delays.add(exported - last)
+		length := bucket(duration)
+		durations[length]++
+		delays[bucket(exported-last)] += uint32((uint64(length) - 1) >> 63) // 1 in bucket 0, without a branch
 	}
 	o.longest = longest
 }
@@ -177,7 +175,7 @@ type DomainReading struct {
 	Offsets   []int64       // ms, exporter minus collector: some, since last read
 	Rates     []RateReading // since last read
 	Durations *Histogram    // since last read with histograms
-	Delays    *Histogram    // from a flow's last packet to its export, likewise
+	Delays    *Histogram    // from the last packet of a flow shorter than 1.024 s to its export, likewise
 }
 
 // RateReading is a sampling rate, where it was learnt, and how many flows came

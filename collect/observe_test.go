@@ -60,6 +60,10 @@ func TestObservation(t *testing.T) {
 	b := rows(100)
 	b.SetUint(flow.Start, 7, 1_700_000_000_000)
 	b.SetUint(flow.End, 7, 1_700_000_000_000+77_000)
+	for i, ms := range []uint64{0, 500, 1023, 1024} {
+		b.SetUint(flow.Start, 20+i, 1_700_000_000_000)
+		b.SetUint(flow.End, 20+i, 1_700_000_000_000+ms)
+	}
 	for i := range 30 { // in two runs
 		row := i
 		if i >= 10 {
@@ -77,8 +81,11 @@ func TestObservation(t *testing.T) {
 	}
 	var durations, delays Histogram
 	for i := range 100 {
-		durations.add(b.Time(flow.End)[i] - b.Time(flow.Start)[i])
-		delays.add(exported - b.Time(flow.End)[i])
+		duration := b.Time(flow.End)[i] - b.Time(flow.Start)[i]
+		durations[bucket(duration)]++
+		if duration < 1024 {
+			delays[bucket(exported-b.Time(flow.End)[i])]++
+		}
 	}
 	if *o.durations != durations || *o.delays != delays || o.longest != 77_000 || o.ingress != 1 || o.egress != 0 {
 		t.Errorf("%+v", o)
@@ -130,7 +137,10 @@ func TestReadings(t *testing.T) {
 	b := flow.NewBatch(8)
 	bytes := 0
 	send := func(sequence uint32) {
-		datagram := v5Datagram(at, sequence)
+		datagram := v5Datagram(at, sequence, 30_000)
+		if sequence == 5 {
+			datagram = v5Datagram(at, sequence, 0)
+		}
 		bytes += len(datagram)
 		if err := e.Decode(datagram, source, at.UnixMilli()-3000, b); err != nil {
 			t.Fatal(err)
@@ -152,7 +162,7 @@ func TestReadings(t *testing.T) {
 		!reflect.DeepEqual(d.Rates, []RateReading{{100, flow.SamplingHeader, 5}}) {
 		t.Errorf("%+v", x)
 	}
-	if d.Durations[bucket(30_000)] != 5 || d.Delays[bucket(10_000)] != 5 {
+	if d.Durations[bucket(30_000)] != 4 || d.Durations[0] != 1 || d.Delays[bucket(10_000)] != 1 {
 		t.Errorf("%v, %v", d.Durations, d.Delays)
 	}
 	// Counters stay; what is of a span begins anew.
@@ -162,9 +172,9 @@ func TestReadings(t *testing.T) {
 	}
 }
 
-// v5Datagram is of one flow, sampled 1 in 100, of thirty seconds that ended ten
-// before it was told.
-func v5Datagram(at time.Time, sequence uint32) []byte {
+// v5Datagram is of one flow, sampled 1 in 100, so many ms long, that ended ten
+// seconds before it was told.
+func v5Datagram(at time.Time, sequence, ms uint32) []byte {
 	b := make([]byte, 24+48)
 	be := func(at int, v uint32) {
 		b[at], b[at+1], b[at+2], b[at+3] = byte(v>>24), byte(v>>16), byte(v>>8), byte(v)
@@ -174,10 +184,10 @@ func v5Datagram(at time.Time, sequence uint32) []byte {
 	be(8, uint32(at.Unix()))
 	be(16, sequence)
 	b[22], b[23] = 1<<6, 100
-	be(24+16, 3)      // packets
-	be(24+20, 3000)   // bytes
-	be(24+24, 60_000) // first
-	be(24+28, 90_000) // last
+	be(24+16, 3)         // packets
+	be(24+20, 3000)      // bytes
+	be(24+24, 90_000-ms) // first
+	be(24+28, 90_000)    // last
 	b[24+38] = 17
 	return b
 }
