@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func newDesk(t *testing.T, cfg simulate.Config) *desk {
 		}
 		d.flows.Reset()
 	}
-	cfg.Seed, cfg.Start = 4, time.Date(2026, 11, 16, 3, 0, 0, 0, time.UTC) // a Monday's noon
+	cfg.Seed = 4
 	cfg.Collector = func(string) string { return "udp://192.0.2.200:2055" }
 	cfg.Dial = func(_ context.Context, source netip.Addr, _, _ string) (net.Conn, error) {
 		return &wire{desk: d, source: source}, nil
@@ -79,15 +80,17 @@ func TestScenarios(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: scenarios of the simulated network take seconds")
 	}
-	for _, x := range []struct {
+	type scenario struct {
 		name string
 		kind string // of the lost points; "" where flow export alone does not show what is wrong
 		loss string // kind of the intervals of known loss
-	}{
+	}
+	scenarios := []scenario{
 		{name: ""},
 		{"no-rate", "sampling_assumed", ""},
 		{"applied-twice", "sampling_applied_twice", ""},
 		{"loss", LossMissing, LossMissing},
+		{"overload", LossMissing, LossMissing},
 		{"ingress-egress", "ingress_and_egress", ""},
 		{"egress-only", "egress_only", ""},
 		{"active-timer", "active_timer", ""},
@@ -101,11 +104,23 @@ func TestScenarios(t *testing.T) {
 		{"half-metered", "", ""},
 		{"acl", "", ""},
 		{"ipv6-unseen", "", ""},
-	} {
+	}
+	for _, known := range simulate.Scenarios() {
+		if !slices.ContainsFunc(scenarios, func(x scenario) bool { return x.name == known.Name }) {
+			t.Errorf("scenario %s: nobody tells what is lost by it", known.Name)
+		}
+	}
+	if racing { // scripts/test plays all of them without
+		scenarios = []scenario{{"silent", LossSilent, LossSilent}}
+	}
+	for _, x := range scenarios {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := simulate.Config{Scale: 0.5}
-			from := time.Date(2026, 11, 16, 3, 20, 0, 0, time.UTC)
+			cfg := simulate.Config{Scale: 0.5, Start: time.Date(2026, 11, 16, 3, 0, 0, 0, time.UTC)} // a Monday's noon
+			if x.name == "overload" {
+				cfg.Start = cfg.Start.Add(8 * time.Hour) // the evening
+			}
+			from := cfg.Start.Add(20 * time.Minute)
 			var at netip.Addr
 			if x.name != "" {
 				cfg.Scenarios = []simulate.Scenario{{Name: x.name, From: from}}
