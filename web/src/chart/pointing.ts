@@ -6,11 +6,19 @@ import { nextTick, ref, type Ref } from 'vue'
 
 export function usePointing(frame: Ref<HTMLElement | undefined>, lit: Ref<number | null>, rows: () => number) {
   const pointer = ref({ x: 0, y: 0 })
+  /** Whether it is here that one points: a row may be lit from the table. */
+  const here = ref(false)
 
   function move(event: PointerEvent, row: number | null): void {
     const box = frame.value!.getBoundingClientRect()
     pointer.value = { x: event.clientX - box.left, y: event.clientY - box.top }
+    here.value = true
     lit.value = row
+  }
+
+  function leave(): void {
+    here.value = false
+    lit.value = null
   }
 
   const mark = (row: number) => frame.value?.querySelector<SVGElement>(`[data-row="${row}"]`)
@@ -24,6 +32,7 @@ export function usePointing(frame: Ref<HTMLElement | undefined>, lit: Ref<number
       if (order.length === 0) return
       const at = lit.value === null ? -1 : order.indexOf(lit.value)
       lit.value = order[at < 0 ? 0 : (at + (forward ? 1 : -1) + order.length) % order.length]!
+      here.value = true
       await nextTick()
       const [box, inside] = [mark(lit.value)?.getBoundingClientRect(), frame.value!.getBoundingClientRect()]
       if (box) pointer.value = { x: box.left + box.width / 2 - inside.left, y: box.top + box.height / 2 - inside.top }
@@ -34,11 +43,11 @@ export function usePointing(frame: Ref<HTMLElement | undefined>, lit: Ref<number
     } else if (event.key === 'Escape' && lit.value !== null) {
       event.preventDefault()
       event.stopPropagation()
-      lit.value = null
+      leave()
     }
   }
 
-  return { pointer, move, key }
+  return { pointer, here, move, leave, key }
 }
 
 /** short cuts a name to a width in pixels, of 12 px type. */

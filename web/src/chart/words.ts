@@ -18,6 +18,8 @@ export const w = words(
     cellKeys: 'Arrow keys move the pointer, Enter opens what it points at.',
     rowKeys: 'Arrow keys go from row to row, Enter opens what one can do with it.',
     notDrawn: 'Not drawn: {what}, {figure}, {share}.',
+    copyLink: 'Copy link',
+    copyLinkTitle: 'Of this panel in Explore, with these very times.',
     keys: 'Left and right move the pointer, with Shift they select, Enter zooms in, minus goes back.',
   },
   {
@@ -35,6 +37,8 @@ export const w = words(
     cellKeys: '矢印キーでポインターを移動、Enter で開く。',
     rowKeys: '矢印キーで行を移動、Enter で操作を開く。',
     notDrawn: '図に含まないもの: {what}、{figure}、{share}。',
+    copyLink: 'リンクをコピー',
+    copyLinkTitle: 'このパネルを今の期間のまま「探索」で開くリンク。',
     keys: '左右キーでポインターを移動、Shift で範囲選択、Enter で拡大、マイナスで戻る。',
   },
 )

@@ -60,6 +60,60 @@ export function written(svg: SVGSVGElement): string {
   return new XMLSerializer().serializeToString(copy)
 }
 
+/** painted says a colour of the style sheet, var(--x), so that a file can hold it. */
+export const painted = (colour: string): string => rgb(colour.replace(/^var\((.*)\)$/, (_, name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()))
+
+export interface Caption {
+  title: string
+  /** Beneath the title: of which time, and of which flows. */
+  note: string
+  /** What the chart's colours mean, where it does not say so itself. */
+  legend: { name: string; colour: string }[]
+  colours: { ink: string; muted: string; ground: string }
+  font: string
+}
+
+const namespace = 'http://www.w3.org/2000/svg'
+
+/** drawIn adds an element to an SVG; names are text, whatever they hold. */
+export function drawIn(parent: Element, tag: string, attributes: Record<string, string | number>, text = ''): Element {
+  const element = parent.ownerDocument.createElementNS(namespace, tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value))
+  element.textContent = text
+  parent.append(element)
+  return element
+}
+
+/** captioned puts a title above a picture and a legend below: it will be seen without the page. */
+export function captioned(svg: string, { title, note, legend, colours, font }: Caption): string {
+  const page = new DOMParser().parseFromString(`<svg xmlns="${namespace}"/>`, 'image/svg+xml')
+  const inner = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement
+  const [width, height] = [parseFloat(inner.getAttribute('width') ?? ''), parseFloat(inner.getAttribute('height') ?? '')]
+  if (!(width > 0 && height > 0)) throw new Error('the chart gave no picture')
+  const [margin, head, line] = [16, 52, 20]
+  const columns = Math.max(1, Math.floor(width / 260))
+  const whole = { width: width + 2 * margin, height: head + height + (legend.length > 0 ? line * Math.ceil(legend.length / columns) + 12 : 0) + margin }
+  const outer = page.documentElement
+  outer.setAttribute('width', String(whole.width))
+  outer.setAttribute('height', String(whole.height))
+  outer.setAttribute('font-family', font)
+  drawIn(outer, 'rect', { width: '100%', height: '100%', fill: colours.ground })
+  drawIn(outer, 'text', { x: margin, y: 24, 'font-size': 15, 'font-weight': 600, fill: colours.ink }, title)
+  drawIn(outer, 'text', { x: margin, y: 42, 'font-size': 12, fill: colours.muted }, note)
+  const chart = page.importNode(inner, true)
+  chart.setAttribute('x', String(margin))
+  chart.setAttribute('y', String(head))
+  outer.append(chart)
+  const letters = Math.floor((width / columns - 24) / 7)
+  legend.forEach(({ name, colour }, i) => {
+    const x = margin + (i % columns) * (width / columns)
+    const y = head + height + 18 + Math.floor(i / columns) * line
+    drawIn(outer, 'rect', { x, y: y - 9, width: 10, height: 10, rx: 2, fill: colour })
+    drawIn(outer, 'text', { x: x + 16, y, 'font-size': 12, fill: colours.ink }, name.length > letters ? `${name.slice(0, letters - 1)}…` : name)
+  })
+  return new XMLSerializer().serializeToString(outer)
+}
+
 /** png draws an SVG at twice its size. */
 export async function png(svg: string): Promise<Blob> {
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }))
