@@ -121,7 +121,12 @@ type appender struct {
 	day  string
 	file *os.File
 	size int64
+
+	synced time.Time // by the machine's clock
 }
+
+// syncEvery bounds how often a clock that runs faster than time makes us sync.
+const syncEvery = time.Second
 
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
@@ -167,7 +172,8 @@ func (a *appender) open(day string) (err error) {
 	return nil
 }
 
-// append makes a minute durable. most bounds the file.
+// append makes a minute durable; of minutes that are shorter than a second it
+// writes down each, and syncs some. most bounds the file.
 func (a *appender) append(m *Minute, most int64) error {
 	if day := dayOf(m.At); a.file == nil || day != a.day {
 		if err := a.open(day); err != nil {
@@ -179,7 +185,11 @@ func (a *appender) append(m *Minute, most int64) error {
 		return fmt.Errorf("%s is full: it has %d bytes", a.file.Name(), a.size)
 	}
 	_, err := a.file.Write(records)
-	if err := errors.Join(err, a.file.Sync()); err != nil {
+	if time.Since(a.synced) >= syncEvery {
+		err = errors.Join(err, a.file.Sync())
+		a.synced = time.Now()
+	}
+	if err != nil {
 		a.close() // opening anew cuts off what is half written
 		return err
 	}
@@ -193,7 +203,7 @@ func (a *appender) close() error {
 	}
 	f := a.file
 	a.file = nil
-	return f.Close()
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // days lists the days there are files of, the oldest first.

@@ -210,7 +210,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Readings: collector.Exporters.Readings,
 	}
 	if with.clock != nil {
-		recorded.Poll = 10 * time.Millisecond // a minute of its may be as short
+		recorded.Poll = 2 * time.Millisecond // a minute of its may be as short
 	}
 	recorder := quality.Open(recorded, log.With("component", "quality"))
 	metrics.MustRegister(recorder)
