@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Report, ReportRow } from '@/ask/api'
-import { bucketAt, errorOf, layerAt, points, stack } from './stack'
+import { bucketAt, errorOf, layerAt, lone, points, stack } from './stack'
 
 const line = (label: string, values: number[]): ReportRow => ({ key: { protocol: label }, label, values, flows: 0, packets: 0, bytes: 0, value: 0, share: 0, sampling_error: 0 })
 const minute = (n: number) => new Date(Date.UTC(2026, 10, 23, 0, n)).toISOString()
@@ -101,6 +101,14 @@ describe('the other kinds', () => {
     const s = stack({ ...answer, earlier: { ...answer, total: line('Total', [900, 1, 1]) } })
     expect(s.top).toBe(1000)
     expect(s.earlier.map((l) => l.values)).toEqual([[900, 1, 1]])
+  })
+
+  it('has no mean size where there are no packets', () => {
+    const s = stack({ ...answer, metric: 'packet_size', other: null, rows: [line('TCP', [800, 0, 900])] })
+    expect(s.layers[0]!.values).toEqual([800, null, 900])
+    // Both ends are drawn to the edges; a point between gaps stands alone.
+    expect([false, true, false]).toEqual([0, 1, 2].map((i) => lone([[0, null], [1, 5], [2, null]], i)))
+    expect(lone([[0, 4], [1, 5]], 0)).toBe(false)
   })
 
   it('draws of lines each one\'s earlier values', () => {

@@ -46,12 +46,12 @@ export interface Band {
 export const doubtful = 0.05
 
 /** Metrics whose rows add up; those of others are lines, whatever was asked. */
-const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'pps', 'fps'])
+export const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'pps', 'fps'])
 
 /**
  * stack prepares an answer asked at `now`. The bucket that is still filling is
  * left out: drawn, it would look as if the traffic fell. Before `oldest` nothing
- * is kept: that is a gap, not silence; nor is a bucket whose beginning is lost
+ * is kept: that is a gap, not silence, and so is the mean size of no packets; nor is a bucket whose beginning is lost
  * drawn beside whole ones.
  */
 export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false, oldest = -Infinity): Stack {
@@ -66,7 +66,7 @@ export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area',
   const kept = (layers: Layer[], back = 0): Layer[] => {
     const complete = all.some((time) => time - back >= oldest)
     const gone = (time: number) => (complete ? time - back < oldest : time + step - back <= oldest)
-    return layers.map((layer) => ({ ...layer, values: layer.values.map((value, i) => (gone(all[i]!) || (logarithmic && !value) ? null : value)) }))
+    return layers.map((layer) => ({ ...layer, values: layer.values.map((value, i) => (gone(all[i]!) || (!value && (logarithmic || answer.metric === 'packet_size')) ? null : value)) }))
   }
   const both = (of: (report: Report | undefined, s: 1 | -1) => Layer[]) => [...of(answer, 1), ...of(answer.mirror, -1)]
   let layers = kept(both(side))
@@ -174,6 +174,9 @@ export function layerAt(s: Stack, bucket: number, value: number): number | null 
   }
   return null
 }
+
+/** lone tells whether a line has no neighbour to go to from a point, and would not be seen. */
+export const lone = (drawn: [number, number | null][], i: number): boolean => drawn[i]![1] !== null && (drawn[i - 1]?.[1] ?? null) === null && (drawn[i + 1]?.[1] ?? null) === null
 
 /**
  * points draws a bucket's mean rate at its middle, and extends the first and
