@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,6 +156,18 @@ func TestConsole(t *testing.T) {
 		}
 		if back.Filter != "" || len(back.Rows) < 5 {
 			t.Errorf("back: filter %q, %d rows", back.Filter, len(back.Rows))
+		}
+	})
+	t.Run("the filter is completed, and its terms switched off", func(t *testing.T) {
+		list := seen.Steps["completed"].Headings
+		if !slices.Contains(list, "64500") || !slices.Contains(list, "64503") || slices.Contains(list, "0") {
+			t.Errorf("offered after src as 6450: %v", list)
+		}
+		typed, off := seen.Steps["typed"], seen.Steps["off"]
+		if want := "src as " + list[0]; typed.Filter != want+" and proto udp" || strings.Join(typed.Headings, "|") != want+"|proto udp" {
+			t.Errorf("%q with the terms %q, chose %q", typed.Filter, typed.Headings, list[0])
+		} else if off.Filter != want || strings.Join(off.Headings, "|") != "proto udp" || total(off.Rows, "explore") != sums(stored(t, data, want).sum()) {
+			t.Errorf("switched off: %q, off %q, rows %+v", off.Filter, off.Headings, total(off.Rows, "explore"))
 		}
 	})
 	t.Run("a dashboard is kept", func(t *testing.T) {

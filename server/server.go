@@ -8,7 +8,9 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,11 +151,15 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Write([]byte("ok\n"))
 }
 
+// policy is what a page may do: everything is its own, pictures may be made by
+// it, and it is shown in nobody else's frame.
+const policy = "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
 // guard sets the headers that keep a browser from doing more than it must.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		next.ServeHTTP(w, r)
@@ -178,12 +184,27 @@ func console(built fs.FS) http.Handler {
 			info, err := fs.Stat(built, name)
 			// A page's address may end in one of IP, which looks like a file's; files
 			// that are no assets lie at the top. Lists of folders are nobody's page.
-			if err == nil && info.IsDir() || err != nil && (path.Ext(name) == "" || strings.Contains(name, "/")) {
-				r.URL.Path = "/"
+			if err == nil && info.IsDir() || err != nil && (path.Ext(name) == "" || strings.Contains(name, "/")) || name == "index.html" {
+				page(w, r, built)
+				return
 			}
 		}
 		files.ServeHTTP(w, r)
 	})
+}
+
+// page serves the console's one page. The filter's editor makes a style sheet
+// when it runs, which the policy allows by a word that is new each time.
+func page(w http.ResponseWriter, r *http.Request, built fs.FS) {
+	text, err := fs.ReadFile(built, "index.html")
+	if err != nil {
+		problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	nonce := rand.Text()
+	w.Header().Set("Content-Security-Policy", policy+"; style-src 'self' 'nonce-"+nonce+"'")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(bytes.ReplaceAll(text, []byte("STYLE-NONCE"), []byte(nonce))))
 }
 
 // problem answers with an RFC 9457 problem, as the API does.

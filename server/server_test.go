@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -101,7 +102,7 @@ func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
 		Networks: own, Dashboards: boards, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
-		Console: fstest.MapFS{"index.html": {Data: []byte("<title>console</title>")}, "assets/a.js": {Data: []byte("1")}},
+		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta content="STYLE-NONCE"><title>console</title>`)}, "assets/a.js": {Data: []byte("1")}},
 	})
 	web := httptest.NewServer(s.handler)
 	t.Cleanup(func() {
@@ -304,7 +305,22 @@ func TestConsoleMetricsAndHealth(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, body)
 		}
 	}
+	nonces := map[string]bool{}
+	for range 3 { // a style sheet is allowed by a word that is new each time
+		r, err := http.Get(web.URL + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		nonce := regexp.MustCompile(`content="([A-Z2-7]{26})"`).FindSubmatch(body)
+		if nonce == nil || !strings.Contains(r.Header.Get("Content-Security-Policy"), "'nonce-"+string(nonce[1])+"'") || nonces[string(nonce[1])] {
+			t.Fatalf("%s with the policy %s", body, r.Header.Get("Content-Security-Policy"))
+		}
+		nonces[string(nonce[1])] = true
+	}
 	fetch(t, web, "/assets/gone.js", 404, nil)
+	fetch(t, web, "/favicon.ico", 404, nil)
 	fetch(t, web, "/healthz", 200, nil)
 	if body := fetch(t, web, "/metrics", 200, nil); !strings.Contains(body, "minamo_query_seconds") && !strings.Contains(body, "minamo_store") {
 		t.Error("no metrics of ours")

@@ -24,9 +24,10 @@ await withPage(url, seen, {}, async (page) => {
         bytes: +tr.dataset.bytes,
       })),
     )
+  const draft = () => page.getByTestId('filter').getAttribute('data-draft')
   const read = async () => ({
     address: page.url(),
-    filter: await page.getByTestId('filter-input').inputValue(),
+    filter: await draft(),
     flows: await figure('total-flows'),
     packets: await figure('total-packets'),
     bytes: await figure('total-bytes'),
@@ -39,11 +40,12 @@ await withPage(url, seen, {}, async (page) => {
   const ready = async () => {
     await page.waitForFunction(() => document.querySelector('[data-testid=total-flows]')?.hasAttribute('data-value'))
     await page.waitForSelector('tr[data-bytes]')
+    await page.waitForSelector('.cm-content')
     await settled(page)
   }
   const filter = async (text) => {
-    await page.getByTestId('filter-input').fill(text)
-    await page.getByTestId('filter-input').press('Enter')
+    await page.locator('.cm-content').fill(text)
+    await page.locator('.cm-content').press('Enter')
   }
 
   // The overview: filter, reload, a wrong filter, back.
@@ -76,7 +78,7 @@ await withPage(url, seen, {}, async (page) => {
     top: await page.getByTestId('top').inputValue(),
     compare: await page.getByTestId('compare').inputValue(),
     mirror: String(await page.getByTestId('mirror').isChecked()),
-    filter: await page.getByTestId('filter-input').inputValue(),
+    filter: await draft(),
   }
   await page.goto(`${url}/explore?${range}&by=app`)
   await settled(page)
@@ -86,11 +88,35 @@ await withPage(url, seen, {}, async (page) => {
   await page.getByTestId('only-this').click()
   await page.waitForFunction(() => location.search.includes('filter='))
   await settled(page)
-  seen.steps.only = { key: picked, rows: await rows(), filter: await page.getByTestId('filter-input').inputValue() }
+  seen.steps.only = { key: picked, rows: await rows(), filter: await draft() }
   await page.goBack()
   await page.waitForFunction(() => !location.search.includes('filter='))
   await settled(page)
-  seen.steps.backAgain = { filter: await page.getByTestId('filter-input').inputValue(), rows: await rows() }
+  seen.steps.backAgain = { filter: await draft(), rows: await rows() }
+
+  // The editor completes words and values; terms are switched off and on.
+  await page.locator('.cm-content').click()
+  await page.keyboard.type('src as 6450')
+  await page.locator('.cm-tooltip-autocomplete li').first().waitFor()
+  seen.steps.completed = { headings: await page.locator('.cm-tooltip-autocomplete li .cm-completionLabel').allInnerTexts() }
+  await page.waitForTimeout(300) // the list takes no key that was meant for the text
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.keyboard.type(' and proto udp')
+  await page.keyboard.press('Enter')
+  await page.waitForFunction(() => location.search.includes('filter='))
+  await settled(page)
+  seen.steps.typed = { filter: await draft(), headings: await page.locator('[data-term]').allInnerTexts() }
+  await page.locator('[data-term="proto udp"]').click()
+  await page.waitForFunction(() => location.search.includes('off='))
+  await settled(page)
+  await page.reload()
+  await page.locator('.cm-content').waitFor()
+  await settled(page)
+  seen.steps.off = { filter: await draft(), headings: await page.locator('[data-term-off]').allInnerTexts(), rows: await rows() }
+  await page.goto(`${url}/explore?${range}&by=app`)
+  await page.locator('.cm-content').waitFor()
+  await settled(page)
 
   // A panel is kept on a dashboard of its own.
   await page.getByTestId('save-panel').click()
