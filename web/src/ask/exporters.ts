@@ -15,13 +15,19 @@ interface Domain {
   last_seen: string
 }
 
+/** How good what an exporter tells is, and why it is not better. */
+export interface Score {
+  score: number
+  lost: { points: number; kind: string; words: string; mend: string }[] | null
+}
+
 interface Status {
   exporter: string
   name?: string
   last_seen: string
   templates: number
   malformed: number
-  score?: number
+  quality: Score | null
   problems: Record<string, number>
   domains: Domain[] | null
 }
@@ -33,7 +39,7 @@ export interface Exporter extends Status {
   /** What was received, and what is known to be missing, in the protocol's units: flows, datagrams or messages. */
   units: number
   missing: number
-  rates: number[]
+  announced: number[]
 }
 
 /** exporters asks for all of them, by address. */
@@ -54,7 +60,7 @@ export function summed(one: Status): Exporter {
     // NetFlow v5 and IPFIX count flows, v9 and sFlow datagrams.
     units: sum((d) => (/netflow5|ipfix/.test(d.protocol) ? d.flows : d.datagrams)),
     missing: sum((d) => d.missing_units),
-    rates: [...new Set(domains.flatMap((d) => (d.sampling ?? []).map((s) => s.rate)))].sort((a, b) => a - b),
+    announced: [...new Set(domains.flatMap((d) => (d.sampling ?? []).map((s) => s.rate)))].sort((a, b) => a - b),
   }
 }
 
@@ -66,15 +72,28 @@ export interface InterfaceInfo {
   speed?: number
 }
 
-export interface ExporterDetails extends Exporter {
+interface Timer {
+  seconds: number
+  /** 0 to 1. */
+  confidence: number
+}
+
+interface Details {
   waiting: number
+  quality_day: Score | null
+  /** Of its cache, as its flows show them; null where they do not. */
+  timers: { active: Timer | null; inactive: Timer | null }
+  rates: { rate: number; source: string; flows: number }[] | null
+}
+
+export interface ExporterDetails extends Exporter, Details {
   interfaces: InterfaceInfo[]
 }
 
 /** exporter asks for one, with what it told of itself; null where nobody of the address exports. */
 export const exporter = (address: string, signal?: AbortSignal): Promise<ExporterDetails | null> =>
-  get<Status & { waiting: number; interfaces: InterfaceInfo[] | null }>(`/api/exporters/${encodeURIComponent(address)}`, {}, signal).then(
-    (one) => ({ ...summed(one), waiting: one.waiting, interfaces: one.interfaces ?? [] }),
+  get<Status & Details & { interfaces: InterfaceInfo[] | null }>(`/api/exporters/${encodeURIComponent(address)}`, {}, signal).then(
+    (one) => ({ ...one, ...summed(one), interfaces: one.interfaces ?? [] }),
     (error: { status?: number }) => {
       if (error.status === 404) return null
       throw error
