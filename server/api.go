@@ -16,6 +16,7 @@ import (
 // register declares every operation of the API.
 func (s *Server) register(api huma.API) {
 	get(api, "status", "/api/status", "What is received and stored now", s.status)
+	s.registerEvents(api)
 	s.registerExporters(api)
 	forms(api, operation("report", "/api/report", "A report: who, how much, how it went, what changed"), s.report)
 	get(api, "reports", "/api/reports", "The standard reports, and how to read them", s.reports)

@@ -21,6 +21,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,6 +77,7 @@ type Server struct {
 	questions questions
 	answers   *answers
 	calls     sync.WaitGroup // answers under way
+	listeners atomic.Int64   // connections of /api/events
 	queries   *prometheus.HistogramVec
 }
 

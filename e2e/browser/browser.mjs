@@ -33,9 +33,16 @@ export async function withPage(url, seen, options, f) {
   }
 }
 
-/** settled resolves when every question of the page is answered and shown. */
+/**
+ * settled resolves when every question of the page is answered and shown: none
+ * for a while, since some are asked because of others. The page keeps a
+ * connection open, so it is never without requests.
+ */
 export async function settled(page) {
   await page.waitForSelector('main')
-  await page.waitForLoadState('networkidle')
-  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'))
+  for (let calm = 0; calm < 4; calm++) {
+    await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'))
+    await page.waitForTimeout(100)
+    if (await page.locator('[aria-busy=true]').count()) calm = -1
+  }
 }

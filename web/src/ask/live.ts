@@ -1,8 +1,8 @@
-// The page's pulse: it asks the server how it is, keeps its clock, and decides
-// when answers are due anew. Everything that loads follows `span`.
+// The page's pulse: the server tells how it is, by server-sent events; the page
+// keeps its clock, and decides when answers are due anew. Everything that loads follows `span`.
 
 import { computed, ref, shallowRef, watch } from 'vue'
-import { api, ApiError, type Question, type Status } from './api'
+import { address, api, ApiError, type Question, type Status } from './api'
 import { iso, resolve } from './state'
 import { view } from './view'
 
@@ -32,17 +32,21 @@ export const round = ref(0)
 
 const patience = 10_000 // for an answer that costs the server nothing
 let clockOffset = 0
-let timer: ReturnType<typeof setTimeout> | undefined
+let settled = 0 // by the server's clock
+let events: EventSource | undefined
 
 export const serverNow = (): number => Date.now() + clockOffset
 
+function told(now: Status): void {
+  clockOffset = Date.parse(now.now) - Date.now()
+  status.value = now
+  lastAnswer.value = new Date()
+  reachable.value = true
+}
+
 async function askStatus(): Promise<void> {
   try {
-    const now = await api.status(AbortSignal.timeout(patience))
-    clockOffset = Date.parse(now.now) - Date.now()
-    status.value = now
-    lastAnswer.value = new Date()
-    reachable.value = true
+    told(await api.status(AbortSignal.timeout(patience)))
   } catch (cause) {
     // An error of the server's is an answer too; silence isn't.
     reachable.value = cause instanceof ApiError && cause.status !== 0
@@ -50,39 +54,45 @@ async function askStatus(): Promise<void> {
 }
 
 function settle(): void {
-  span.value = resolve(view.value.range, serverNow())
+  settled = serverNow()
+  span.value = resolve(view.value.range, settled)
   round.value++
 }
 
 /** refresh asks all again, now. */
 export async function refresh(): Promise<void> {
-  clearTimeout(timer)
   await askStatus()
   settle()
-  schedule()
 }
 
-function schedule(): void {
-  clearTimeout(timer)
-  const seconds = reachable.value ? view.value.refresh || 10 : 5
-  timer = setTimeout(beat, 1000 * seconds)
+/** beat is each time that the server tells its state; answers are due when their refresh is. */
+function beat(now: Status): void {
+  const wasReachable = reachable.value
+  told(now)
+  const due = moving.value && serverNow() - settled >= 1000 * view.value.refresh - 500
+  if (due || !wasReachable || !span.value) settle()
 }
 
-async function beat(): Promise<void> {
-  if (!document.hidden) {
-    const wasReachable = reachable.value
-    await askStatus()
-    if (reachable.value && (moving.value || !wasReachable)) settle()
-  }
-  schedule()
+/** listen keeps a connection on which the server tells its state; the browser makes it anew when it breaks. */
+function listen(): void {
+  events?.close()
+  events = new EventSource(address('/api/events', { every: Math.min(10, view.value.refresh || 10) }))
+  events.addEventListener('status', (event: MessageEvent<string>) => beat(JSON.parse(event.data) as Status))
+  events.addEventListener('error', () => (reachable.value = false))
 }
 
-/** start begins the pulse; once, by the page. */
+/** start begins the pulse; once, by the page. A page that nobody sees is silent. */
 export function start(): void {
   void refresh()
+  listen()
   watch(() => view.value.range, settle)
-  watch(() => view.value.refresh, schedule)
+  watch(() => view.value.refresh, listen)
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) void beat()
+    if (document.hidden) {
+      events?.close()
+    } else {
+      void refresh()
+      listen()
+    }
   })
 }
