@@ -45,7 +45,7 @@ const en = {
 
   nowBits: 'now',
   exporters: 'exporters',
-  exporter: 'exporter',
+  exporter: 'Exporter',
   nowTitle: 'Received in the last {n} s, by all exporters, scaled by sampling rate.',
   inRange: 'in {range}',
   inRangeFiltered: 'in {range}, filtered',
