@@ -111,6 +111,13 @@ describe('the other kinds', () => {
     expect(lone([[0, 4], [1, 5]], 0)).toBe(false)
   })
 
+  it('leaves a gap while the collector did not run', () => {
+    const stopped = [{ from: at(1) - 5000, to: at(3) }]
+    const s = stack({ ...answer, other: null, rows: [line('TCP', [100, 0, 300])], total: line('Total', [100, 0, 300]) }, Infinity, 'area', false, -Infinity, stopped)
+    expect(s.layers[0]!.values).toEqual([100, null, 300]) // of the third minute something is known
+    expect(points(s, s.layers.at(-1)!).map((point) => point[1])).toEqual([100, 100, null, 300, 300])
+  })
+
   it('draws of lines each one\'s earlier values', () => {
     const earlier = { ...answer, rows: [line('TCP', [1, 2, 3]), line('UDP', [4, 5, 6])] }
     const s = stack({ ...answer, earlier }, Infinity, 'lines')

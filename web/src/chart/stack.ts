@@ -51,10 +51,10 @@ export const additive = new Set(['bytes', 'packets', 'flows', 'bps', 'l2bps', 'p
 /**
  * stack prepares an answer asked at `now`. The bucket that is still filling is
  * left out: drawn, it would look as if the traffic fell. Before `oldest` nothing
- * is kept: that is a gap, not silence, and so is the mean size of no packets; nor is a bucket whose beginning is lost
+ * is kept, and while the collector was `stopped` nothing came: that is a gap, not silence, and so is the mean size of no packets; nor is a bucket whose beginning is lost
  * drawn beside whole ones.
  */
-export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false, oldest = -Infinity): Stack {
+export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area', log = false, oldest = -Infinity, stopped: { from: number; to: number }[] = []): Stack {
   const kind = !additive.has(answer.metric) || chart === 'lines' ? 'lines' : chart === 'bars' ? 'bars' : 'area'
   const stacked = kind !== 'lines'
   const shared = stacked && chart === 'share'
@@ -63,9 +63,11 @@ export function stack(answer: Report, now = Infinity, chart: ChartKind = 'area',
   const all = (answer.times ?? []).map((time) => Date.parse(time))
   const times = all.filter((time, i) => i === 0 || time + step <= now)
 
+  // What nevertheless is known of such a time, of long flows or from files, is drawn.
+  const silent = new Set(all.filter((time, i) => !answer.total.values?.[i] && stopped.some(({ from, to }) => time >= from && time + step <= to)))
   const kept = (layers: Layer[], back = 0): Layer[] => {
     const complete = all.some((time) => time - back >= oldest)
-    const gone = (time: number) => (complete ? time - back < oldest : time + step - back <= oldest)
+    const gone = (time: number) => (complete ? time - back < oldest : time + step - back <= oldest) || (back === 0 && silent.has(time))
     return layers.map((layer) => ({ ...layer, values: layer.values.map((value, i) => (gone(all[i]!) || (!value && (logarithmic || answer.metric === 'packet_size')) ? null : value)) }))
   }
   const both = (of: (report: Report | undefined, s: 1 | -1) => Layer[]) => [...of(answer, 1), ...of(answer.mirror, -1)]
