@@ -159,6 +159,8 @@ var dimensions = flow.Derived(func() []dimensionRow {
 		ownRow("src_customer", "Customer whose network the source is in.", networkCustomer(flow.SrcNetwork)),
 		ownRow("dst_customer", "Customer whose network the destination is in.", networkCustomer(flow.DstNetwork)),
 		ownRow("customer", "Customer, of source or destination.", networkCustomer(flow.SrcNetwork), networkCustomer(flow.DstNetwork)),
+		ownRow("in_role", "What the interface that the packets came in by is for: external, customer, core, internal, service.", interfaceRole(flow.InIf)),
+		ownRow("out_role", "What the interface that the packets left by is for.", interfaceRole(flow.OutIf)),
 		ownRow("src_site", "Site that the source is at.", networkSite(flow.SrcNetwork)),
 		ownRow("dst_site", "Site that the destination is at.", networkSite(flow.DstNetwork)),
 		ownRow("site", "Site, of source or destination.", networkSite(flow.SrcNetwork), networkSite(flow.DstNetwork)),

@@ -18,6 +18,7 @@ import (
 type Names struct {
 	Networks   []NetworkName
 	Interfaces map[InterfaceID]string
+	Roles      map[InterfaceID]string // what interfaces are for
 	Exporters  map[netip.Addr]string
 	ASes       ASNames // nil knows none
 }
@@ -30,7 +31,7 @@ type ASNames interface {
 
 // same tells whether nothing is called otherwise.
 func (n *Names) same(o *Names) bool {
-	return n.ASes == o.ASes && slices.Equal(n.Networks, o.Networks) && maps.Equal(n.Interfaces, o.Interfaces) && maps.Equal(n.Exporters, o.Exporters)
+	return n.ASes == o.ASes && slices.Equal(n.Networks, o.Networks) && maps.Equal(n.Interfaces, o.Interfaces) && maps.Equal(n.Roles, o.Roles) && maps.Equal(n.Exporters, o.Exporters)
 }
 
 // NetworkName is what src_network and dst_network are called, by number.
@@ -53,6 +54,8 @@ CREATE TABLE own_networks (number UINTEGER, name VARCHAR, customer VARCHAR, site
 CREATE MACRO network_name(n) AS (SELECT name FROM own_networks WHERE number = n);
 CREATE MACRO network_customer(n) AS (SELECT customer FROM own_networks WHERE number = n);
 CREATE MACRO network_site(n) AS (SELECT site FROM own_networks WHERE number = n);
+CREATE TABLE own_interfaces (device UUID, number UINTEGER, role VARCHAR);
+CREATE MACRO interface_role(e, n) AS (SELECT role FROM own_interfaces WHERE device = e AND number = n);
 `
 
 // SetNames replaces what the operator's numbers are called. Questions that are
@@ -69,8 +72,18 @@ func (e *Engine) SetNames(ctx context.Context, n Names) error {
 		return fmt.Errorf("take over names: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing is left of it, or it was committed
-	if _, err := tx.ExecContext(ctx, "DELETE FROM own_networks"); err != nil {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM own_networks; DELETE FROM own_interfaces"); err != nil {
 		return fmt.Errorf("take over names: %w", err)
+	}
+	var roles []string
+	for id, role := range n.Roles {
+		roles = append(roles, fmt.Sprintf("(%s, %d, %s)", addrLiteral(flow.AddrFrom(id.Exporter)), id.Index, textLiteral(role)))
+	}
+	slices.Sort(roles) // the same names make the same table
+	for some := range slices.Chunk(roles, 1000) {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO own_interfaces VALUES "+strings.Join(some, ", ")); err != nil {
+			return fmt.Errorf("take over names: %w", err)
+		}
 	}
 	named := make(map[uint32]NetworkName, len(n.Networks))
 	const atOnce = 1000
@@ -194,6 +207,11 @@ func (d *Dimension) named(label, name string) string {
 func networkName(c flow.Column) value     { return value{"network_name(%s)", []flow.Column{c}} }
 func networkCustomer(c flow.Column) value { return value{"network_customer(%s)", []flow.Column{c}} }
 func networkSite(c flow.Column) value     { return value{"network_site(%s)", []flow.Column{c}} }
+
+// interfaceRole is what an exporter's interface is for.
+func interfaceRole(c flow.Column) value {
+	return value{"interface_role(%s, %s)", []flow.Column{flow.Exporter, c}}
+}
 
 // ownRow is a dimension of texts of the operator's.
 func ownRow(name, doc string, values ...value) dimensionRow {

@@ -21,6 +21,11 @@ var ownNames = Names{
 		{netip.MustParseAddr("192.0.2.1"), 7}: "xe-0/0/7",
 		{netip.MustParseAddr("192.0.2.2"), 7}: "Ethernet7",
 	},
+	Roles: map[InterfaceID]string{
+		{netip.MustParseAddr("192.0.2.1"), 7}: "external",
+		{netip.MustParseAddr("192.0.2.1"), 8}: "core",
+		{netip.MustParseAddr("192.0.2.2"), 7}: "customer",
+	},
 	Exporters: map[netip.Addr]string{netip.MustParseAddr("192.0.2.1"): "tokyo-1"},
 	ASes:      &asNames{64496, "Example Net"},
 }
@@ -91,6 +96,7 @@ func TestNumbersHaveNames(t *testing.T) {
 		{"exporter", "192.0.2.3=800; 192.0.2.2=400; 192.0.2.1 tokyo-1=300"},
 		{"exporter,in_if", "192.0.2.3, if 7=800; 192.0.2.2, Ethernet7 (if 7)=400; 192.0.2.1 tokyo-1, if 8=200; 192.0.2.1 tokyo-1, xe-0/0/7 (if 7)=100"},
 		{"in_if", "if 7=1300; if 8=200"}, // of which exporter is not asked
+		{"in_role", "—=800; customer=400; core=200; external=100"},
 		{"src_as", "—=800; AS64496 Example Net=500; AS64497=200"},
 		{"src_country", "—=800; JP=500; IN=200"},
 	} {
@@ -113,6 +119,10 @@ func TestNumbersHaveNames(t *testing.T) {
 		"src customer Acme and site Tokyo":    600,
 		"not src site present":                800,
 		"dst site ~ '^To'":                    1000,
+		"in role external":                    100,
+		"in role in [external customer]":      500,
+		"not in role present":                 800,
+		"out role present":                    0,
 		"country JP":                          500,
 		"src country 'IN'":                    200,
 		"country in [JP IN]":                  700,

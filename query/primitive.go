@@ -153,6 +153,10 @@ var primitives = []primitive{
 		{"src site", []value{networkSite(flow.SrcNetwork)}},
 		{"dst site", []value{networkSite(flow.DstNetwork)}},
 	}, textOperand, "Site that source or destination is at, by its name."},
+	{[]subject{
+		{"in role", []value{interfaceRole(flow.InIf)}},
+		{"out role", []value{interfaceRole(flow.OutIf)}},
+	}, textOperand, "What the interface is for that the packets came in by, or left by: external, customer, core, internal, service, as the settings say."},
 	{[]subject{{"prev as|previous as", columns(flow.PrevAS)}}, number(1<<32 - 1), "Neighbour AS that the packets came from."},
 	{[]subject{{"next as", columns(flow.NextAS)}}, number(1<<32 - 1), "Neighbour AS that the packets went to."},
 	{[]subject{{"as path", columns(flow.ASPath)}}, textOperand, "AS path of the route to the destination; `as path has 64496` is any that goes through AS 64496."},

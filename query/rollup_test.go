@@ -97,6 +97,8 @@ func TestRollupsTellWhatFlowsTell(t *testing.T) {
 		{"exporter", "", "interfaces"},
 		{"in_if,out_if", "out if 2", "interfaces"},
 		{"if", "", "interfaces"},
+		{"", "in role external", "interfaces"},
+		{"in_role,out_role", "", "interfaces"},
 		{"forwarding_status", "", "interfaces"},
 		{"src_as,dst_as", "", "as"},
 		{"src_as", "not src as 64500", "src_as"},

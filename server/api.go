@@ -32,6 +32,7 @@ func (s *Server) register(api huma.API) {
 	stop.Method = http.MethodDelete
 	huma.Register(api, stop, s.stopQuestion)
 	s.registerOwn(api)
+	s.registerRoles(api)
 	s.registerDashboards(api)
 	s.registerStorage(api)
 	if s.SQL {

@@ -29,16 +29,17 @@ func (s *Server) keepNames(ctx context.Context) {
 // rename gives the engine the names of networks, ASes and interfaces, as they
 // are now.
 func (s *Server) rename(ctx context.Context) error {
-	n := query.Names{Interfaces: map[query.InterfaceID]string{}, ASes: s.Places.Names()}
+	n := query.Names{Interfaces: map[query.InterfaceID]string{}, Roles: map[query.InterfaceID]string{}, ASes: s.Places.Names()}
 	for _, w := range s.Networks.All() {
 		n.Networks = append(n.Networks, query.NetworkName{Number: w.Number, Name: w.Name, Customer: w.Customer, Site: w.Site})
 	}
-	for _, x := range s.Collector.Exporters.Status() {
-		d, _ := s.Collector.Exporters.Details(x.Exporter)
-		for _, i := range d.Interfaces {
-			if i.Name != "" {
-				n.Interfaces[query.InterfaceID{Exporter: x.Exporter, Index: i.Index}] = i.Name
-			}
+	for _, i := range s.knownInterfaces() {
+		id := query.InterfaceID{Exporter: i.Exporter, Index: i.Index}
+		if i.Name != "" {
+			n.Interfaces[id] = i.Name
+		}
+		if i.Role != "" {
+			n.Roles[id] = i.Role
 		}
 	}
 	return s.Engine.SetNames(ctx, n)

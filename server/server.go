@@ -33,6 +33,7 @@ import (
 	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
@@ -58,6 +59,7 @@ type Deps struct {
 	Store      *store.Store
 	Engine     *query.Engine
 	Networks   *networks.List
+	Roles      *roles.List
 	Dashboards *dashboards.Store
 	Places     *geo.Databases
 	Quality    *quality.Recorder // nil: nothing is known of quality

@@ -26,7 +26,9 @@ import (
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/internal/durable"
+	"github.com/minamo-flow/minamo/probe"
 	"github.com/minamo-flow/minamo/simulate"
 )
 
@@ -241,7 +243,38 @@ func (d *demonstration) world() error {
 	if err != nil {
 		return err
 	}
-	return list.Replace(own)
+	if err := list.Replace(own); err != nil {
+		return err
+	}
+	return d.roles(network)
+}
+
+// roles writes what interfaces are for: rules on what routers tell of them, and
+// by hand those of which their protocol tells nothing.
+func (d *demonstration) roles(network *simulate.Network) error {
+	cfg := roles.Config{Rules: []roles.Rule{
+		{Description: `^(TRANSIT|IX)\b`, Role: roles.External},
+		{Description: `^CUST\b`, Role: roles.Customer},
+		{Description: `^CORE\b`, Role: roles.Core},
+		{Description: `^SVC\b`, Role: roles.Service},
+		{Name: `^(Null|Loopback|lo|dsc)`, Role: roles.Internal},
+	}}
+	for _, router := range network.Routers() {
+		if told := router.Vendor.Protocol; told != probe.SFlow5 && told != probe.NetFlow5 {
+			continue // it tells descriptions, which the rules read
+		}
+		for _, i := range router.Interfaces {
+			cfg.Interfaces = append(cfg.Interfaces, roles.Interface{Exporter: router.Addr, Index: i.IfIndex, Role: map[simulate.Role]string{
+				simulate.Transit: roles.External, simulate.Exchange: roles.External, simulate.Customer: roles.Customer,
+				simulate.Core: roles.Core, simulate.Service: roles.Service, simulate.Management: roles.Internal, simulate.Virtual: roles.Internal,
+			}[i.Role]})
+		}
+	}
+	list, err := roles.Open(rolesFile(d.data))
+	if err != nil {
+		return err
+	}
+	return list.Replace(cfg)
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -9,6 +9,7 @@ import (
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
 )
 
@@ -23,22 +24,34 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	if err != nil {
 		return err
 	}
-	n := query.Names{Interfaces: map[query.InterfaceID]string{}, ASes: &lazyASes{data: data}}
+	parts, err := roles.Open(rolesFile(data))
+	if err != nil {
+		return err
+	}
+	n := query.Names{Interfaces: map[query.InterfaceID]string{}, Roles: map[query.InterfaceID]string{}, ASes: &lazyASes{data: data}}
 	for _, w := range own.All() {
 		n.Networks = append(n.Networks, query.NetworkName{Number: w.Number, Name: w.Name, Customer: w.Customer, Site: w.Site})
 	}
 	for exporter, interfaces := range exporters {
 		for _, i := range interfaces {
+			id := query.InterfaceID{Exporter: exporter, Index: i.Index}
 			if i.Name != "" {
-				n.Interfaces[query.InterfaceID{Exporter: exporter, Index: i.Index}] = i.Name
+				n.Interfaces[id] = i.Name
+			}
+			if role, _ := parts.Of(exporter, i.Index, i.Name, i.Description); role != "" {
+				n.Roles[id] = role
 			}
 		}
+	}
+	for _, i := range parts.Config().Interfaces { // also those that have no name
+		n.Roles[query.InterfaceID{Exporter: i.Exporter, Index: i.Index}] = i.Role
 	}
 	return engine.SetNames(ctx, n)
 }
 
 // Files of a data directory, beside the flows.
 func networksFile(data string) string { return filepath.Join(data, "networks.json") }
+func rolesFile(data string) string    { return filepath.Join(data, "interfaces.json") }
 func stateFile(data string) string    { return filepath.Join(data, "exporters.json") }
 func geoDir(data string) string       { return filepath.Join(data, "geo") }
 

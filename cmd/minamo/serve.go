@@ -26,6 +26,7 @@ import (
 	"github.com/minamo-flow/minamo/enrich"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/rollup"
@@ -183,6 +184,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	if err != nil {
 		return err
 	}
+	parts, err := roles.Open(rolesFile(cfg.Data))
+	if err != nil {
+		return err
+	}
 	places := geo.Open(geo.Config{Files: cfg.Geo.Databases, Dir: geoDir(cfg.Data)}, log.With("component", "geo"))
 	enriched := &enrich.Pipeline{Annotators: []enrich.Annotator{own, places}, Next: kept}
 
@@ -244,6 +249,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Store:      kept,
 		Engine:     engine,
 		Networks:   own,
+		Roles:      parts,
 		Dashboards: boards,
 		Places:     places,
 		Quality:    recorder,
