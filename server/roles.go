@@ -72,7 +72,7 @@ func (s *Server) roles(context.Context, *struct{}) (*rolesBody, error) {
 		cfg.Rules = []roles.Rule{}
 	}
 	if cfg.Interfaces == nil {
-		cfg.Interfaces = []roles.Interface{}
+		cfg.Interfaces = []roles.Assignment{}
 	}
 	return &rolesBody{cfg}, nil
 }

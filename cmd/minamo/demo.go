@@ -264,7 +264,7 @@ func (d *demonstration) roles(network *simulate.Network) error {
 			continue // it tells descriptions, which the rules read
 		}
 		for _, i := range router.Interfaces {
-			cfg.Interfaces = append(cfg.Interfaces, roles.Interface{Exporter: router.Addr, Index: i.IfIndex, Role: map[simulate.Role]string{
+			cfg.Interfaces = append(cfg.Interfaces, roles.Assignment{Exporter: router.Addr, Index: i.IfIndex, Role: map[simulate.Role]string{
 				simulate.Transit: roles.External, simulate.Exchange: roles.External, simulate.Customer: roles.Customer,
 				simulate.Core: roles.Core, simulate.Service: roles.Service, simulate.Management: roles.Internal, simulate.Virtual: roles.Internal,
 			}[i.Role]})

@@ -48,8 +48,8 @@ type Rule struct {
 	Role        string `json:"role" enum:"external,customer,core,internal,service"`
 }
 
-// Interface is one whose role was set by hand.
-type Interface struct {
+// Assignment is an interface whose role was set by hand.
+type Assignment struct {
 	Exporter netip.Addr `json:"exporter"`
 	Index    uint32     `json:"index" doc:"ifIndex"`
 	Role     string     `json:"role" enum:"external,customer,core,internal,service"`
@@ -58,7 +58,7 @@ type Interface struct {
 // Config is what the operator wrote.
 type Config struct {
 	Rules      []Rule      `json:"rules" maxItems:"500"`
-	Interfaces []Interface `json:"interfaces" maxItems:"100000" doc:"By hand: they count more than rules"`
+	Interfaces []Assignment `json:"interfaces" maxItems:"100000" doc:"By hand: they count more than rules"`
 }
 
 // Limits of a Config.

@@ -17,7 +17,7 @@ var config = Config{
 		{Description: "^cust", Exporter: "192.0.2.0/24", Role: Customer},
 		{Exporter: "2001:db8::2", Role: Core},
 	},
-	Interfaces: []Interface{{two, 9, External}, {one, 5, Service}},
+	Interfaces: []Assignment{{two, 9, External}, {one, 5, Service}},
 }
 
 func TestFirstRuleCountsAndTheHandMore(t *testing.T) {
@@ -75,10 +75,10 @@ func TestRefused(t *testing.T) {
 		"would match every interface": {Rules: []Rule{{Role: Core}}},
 		"the exporter \"tokyo\"":      {Rules: []Rule{{Exporter: "tokyo", Role: Core}}},
 		"up to 200 characters":        {Rules: []Rule{{Name: strings.Repeat("a", 201), Role: Core}}},
-		"interface 7 of 192.0.2.1 is": {Interfaces: []Interface{{one, 7, Core}, {netip.MustParseAddr("::ffff:192.0.2.1"), 7, Core}}},
-		"no exporter":                 {Interfaces: []Interface{{Index: 7, Role: Core}}},
+		"interface 7 of 192.0.2.1 is": {Interfaces: []Assignment{{one, 7, Core}, {netip.MustParseAddr("::ffff:192.0.2.1"), 7, Core}}},
+		"no exporter":                 {Interfaces: []Assignment{{Index: 7, Role: Core}}},
 		"501 rules and 0 interfaces":  {Rules: make([]Rule, 501)},
-		"the role \"\"":               {Interfaces: []Interface{{one, 7, ""}}},
+		"the role \"\"":               {Interfaces: []Assignment{{one, 7, ""}}},
 	} {
 		if err := l.Replace(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
