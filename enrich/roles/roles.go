@@ -57,7 +57,7 @@ type Assignment struct {
 
 // Config is what the operator wrote.
 type Config struct {
-	Rules      []Rule      `json:"rules" maxItems:"500"`
+	Rules      []Rule       `json:"rules" maxItems:"500"`
 	Interfaces []Assignment `json:"interfaces" maxItems:"100000" doc:"By hand: they count more than rules"`
 }
 
@@ -168,7 +168,7 @@ func (l *List) take(cfg Config) error {
 		}
 		l.hand[k] = f.Role
 	}
-	slices.SortFunc(cfg.Interfaces, func(a, b Interface) int {
+	slices.SortFunc(cfg.Interfaces, func(a, b Assignment) int {
 		return cmp.Or(a.Exporter.Compare(b.Exporter), cmp.Compare(a.Index, b.Index))
 	})
 	return nil
