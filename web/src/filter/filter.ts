@@ -41,6 +41,8 @@ const words: Record<string, (value: KeyValue) => string> = {
   in_if: (v) => `in if ${v}`,
   out_if: (v) => `out if ${v}`,
   if: (v) => `if ${v}`,
+  in_role: (v) => `in role ${v}`,
+  out_role: (v) => `out role ${v}`,
   ip_version: (v) => (Number(v) === 6 ? 'ipv6' : 'ipv4'),
   packet_size: size,
   next_hop: (v) => `next ip ${v}`,

@@ -24,7 +24,7 @@ export interface Board {
   updated?: string
 }
 
-export type Widget = 'exporters' | 'alerts'
+export type Widget = 'boundary' | 'exporters' | 'alerts'
 
 /** parametersOf reads a panel's view; of a repeated parameter the last counts. */
 export const parametersOf = (view: string): Parameters => Object.fromEntries(new URLSearchParams(view))
@@ -35,7 +35,7 @@ export const overview: Board = {
   title: '',
   description: '',
   panels: [
-    { id: 'traffic', title: '', view: 'by=app&compare=24h&top=8&show=chart', width: 8, height: 15 },
+    { id: 'traffic', title: '', view: 'widget=boundary', width: 8, height: 15 },
     { id: 'applications', title: '', view: 'by=app&chart=table&top=9', width: 4, height: 0 },
     { id: 'sources', title: '', view: 'by=src_addr&chart=table&top=8', width: 4, height: 0 },
     { id: 'destinations', title: '', view: 'by=dst_addr&chart=table&top=8', width: 4, height: 0 },
