@@ -176,6 +176,9 @@ func TestConsole(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	})
+	if got := seen.Steps["rule"].Headings; len(got) != 1 || got[0] != "external" {
+		t.Errorf("the rule that was kept: %v", got)
+	}
 	t.Run("every page", func(t *testing.T) {
 		everything := sums(all)
 		for name, p := range seen.Pages {

@@ -149,6 +149,15 @@ await withPage(url, seen, {}, async (page) => {
   await page.getByTestId('save-networks').click()
   await page.getByRole('status').filter({ hasText: 'Saved' }).waitFor()
 
+  // A role by hand is known to questions at once.
+  await page.goto(`${url}/settings/roles`)
+  await settled(page)
+  await page.getByTestId('add-rule').click()
+  await page.getByTestId('rules').locator('input').nth(2).fill('127.0.0.2')
+  await page.getByTestId('save-roles').click()
+  await page.getByRole('status').filter({ hasText: 'Saved' }).waitFor()
+  seen.steps.rule = { headings: [await page.getByTestId('rules').locator('select').inputValue()] }
+
   // Every page, in both languages and themes: its tables, and what axe finds.
   const pages = {
     overview: `/?${range}`,
@@ -171,6 +180,7 @@ await withPage(url, seen, {}, async (page) => {
     ownNetwork: `/networks/1?${range}`,
     dashboards: '/dashboards',
     settings: '/settings/networks',
+    roles: '/settings/roles',
     geo: '/settings/geo',
     storage: '/settings/storage',
     display: '/settings/display',
