@@ -6,7 +6,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -219,6 +221,67 @@ func TestConsole(t *testing.T) {
 			t.Errorf("%s flows on the first page", got)
 		}
 	})
+}
+
+// TestConsoleStops holds the console to what it says of questions that take
+// long: it shows that one waits, stops it when told, and ends it when its reader
+// goes away. The server may answer one at a time, and is busy with another.
+func TestConsoleStops(t *testing.T) {
+	need(t, "node", "npm", "chromium")
+	driver := filepath.Join(root, "e2e", "browser")
+	if _, err := os.Stat(filepath.Join(driver, "node_modules", "playwright-core")); err != nil {
+		run(t, "npm", "--prefix", driver, "ci", "--no-audit", "--no-fund")
+	}
+	config := filepath.Join(t.TempDir(), "minamo.yaml")
+	if err := os.WriteFile(config, []byte("query:\n  sql: true\n  concurrency: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, t.TempDir(), "--config", config)
+	o := newOffice(t, s.listen)
+	o.export(t, time.Now(), time.Minute, 20)
+	slow := "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE hash(a.range, b.range) = 1"
+	busy, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/sql?id=busy&q="+url.QueryEscape(slow), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go http.DefaultClient.Do(busy) //nolint:errcheck,bodyclose // it ends with the test
+	eventually(t, "the server is busy", func() bool {
+		r, err := http.Get(s.url + "/api/questions/busy")
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+	p := startCmd(t, exec.Command("node", filepath.Join(driver, "stop.mjs"), s.url))
+	deadline := time.Now().Add(2 * time.Minute)
+	for p.running() && time.Now().Before(deadline) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if p.running() || p.wait(t) != 0 {
+		t.Fatalf("the browser's driver failed: %s", p.output)
+	}
+	var seen struct {
+		Steps map[string]struct {
+			Text  string
+			Asked int
+		}
+	}
+	if err := json.Unmarshal([]byte(p.output.String()), &seen); err != nil {
+		t.Fatalf("%v in %s", err, p.output)
+	}
+	if got := seen.Steps["waiting"]; got.Asked != 1 || !strings.Contains(got.Text, "waiting for its turn") {
+		t.Errorf("while it waits: %+v", got)
+	}
+	if got := seen.Steps["stopped"]; got.Asked != 0 || !strings.Contains(got.Text, "stopped") {
+		t.Errorf("after stopping: %+v", got)
+	}
+	if got := seen.Steps["again"]; got.Asked != 1 {
+		t.Errorf("another: %+v", got)
+	}
+	if got := seen.Steps["left"]; got.Asked != 0 {
+		t.Errorf("after leaving the page: %+v", got)
+	}
 }
 
 // ofPanel are the rows of a panel, without Other.
