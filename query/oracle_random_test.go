@@ -46,7 +46,7 @@ var notInOracle = map[string]string{
 	"egress":                "ours",
 	"observation domain id": "nfcapd takes it from IPFIX alone",
 	"country":               "nfdump has no such column", "src country": "as above", "dst country": "as above",
-	"network": "nfdump has no such column", "src network": "as above", "dst network": "as above",
+	"in role": "nfdump has no such column", "out role": "as above", "network": "as above", "src network": "as above", "dst network": "as above",
 	"customer": "nfdump has no such column", "src customer": "as above", "dst customer": "as above",
 	"site": "nfdump has no such column", "src site": "as above", "dst site": "as above",
 	"router ip": "nfcapd's is where the datagrams came from: one address in this test, hand-written filters have it",
