@@ -27,6 +27,7 @@ type collector struct {
 	waiting bool      // sFlow samples wait for company
 	told    time.Time // when options were told; zero: not on this session yet
 	boot    time.Time
+	clock   time.Time     // of the samples that wait
 	tried   time.Time     // when a connection was tried last, by the clock of this machine
 	pause   time.Duration // before the next try
 	logged  time.Time     // when a failure was logged last
@@ -135,6 +136,7 @@ func (c *collector) counters(i *sflow.InterfaceCounters, name string, now time.T
 
 // append puts a sample into the datagram, after that has been sent if it is full.
 func (c *collector) append(now time.Time, put func() error) error {
+	c.clock = now
 	err := put()
 	if err == sflow.ErrFull {
 		if err = c.flush(now); err == nil {
@@ -170,7 +172,7 @@ func (c *collector) tell(now time.Time) error {
 		return nil
 	}
 	c.told = now
-	for _, a := range c.x.options() {
+	for _, a := range c.x.options(c) {
 		if err := c.netflow.Options(a.template, a.records, now.UnixMilli(), c.send); err != nil {
 			return err
 		}
@@ -205,7 +207,7 @@ func (c *collector) send(datagram []byte) error {
 
 func (c *collector) close() error {
 	if c.x.cfg.Protocol == SFlow5 {
-		c.flush(c.boot)
+		c.flush(c.clock)
 	}
 	if c.conn == nil {
 		return nil

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +37,7 @@ const (
 // ExporterConfig tells as what device to speak, and to whom.
 type ExporterConfig struct {
 	Protocol   string        // one of Protocols
+	Style      string        // "": Minamo's own; else one of Styles, which is of the protocol
 	Collectors []string      // udp://HOST:PORT, and for IPFIX tcp://HOST:PORT
 	Source     netip.Addr    // the address to send from; zero leaves it to the system
 	Agent      netip.Addr    // of sFlow: the agent's own address; default Source
@@ -47,6 +47,8 @@ type ExporterConfig struct {
 	Announce   Announce
 	Resend     time.Duration // of templates and options, over UDP; default 60 s
 	Interfaces []Interface   // whose names are told, by options data
+	Active     time.Duration // timers of the cache, which Junos tells
+	Inactive   time.Duration
 	Patience   time.Duration // of writing to a connection; default 1 s. What takes longer is lost, and the connection is made anew.
 	// Dial makes the connections; default is net.Dialer's, from Source.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -81,7 +83,11 @@ type ExporterStats struct {
 type Exporter struct {
 	cfg        ExporterConfig
 	collectors []*collector
-	parts      [classes]*flow.Batch // the rows of a batch that has several classes
+	style      *style
+	templates  map[class]*netflow.Template // that were needed so far
+	parts      map[class]*flow.Batch       // the rows of a batch that has several classes
+	order      []class                     // of the parts
+	rows       *flow.Batch                 // see named
 	stats      ExporterStats
 	samples    map[sflow.Source]uint32 // so far
 }
@@ -110,7 +116,11 @@ func NewExporter(cfg ExporterConfig, log *slog.Logger) (*Exporter, error) {
 	if !cfg.Agent.IsValid() {
 		cfg.Agent = cfg.Source
 	}
-	x := &Exporter{cfg: cfg, samples: map[sflow.Source]uint32{}}
+	style, err := styleOf(cfg.Style, cfg.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	x := &Exporter{cfg: cfg, style: style, templates: map[class]*netflow.Template{}, parts: map[class]*flow.Batch{}, samples: map[sflow.Source]uint32{}}
 	for _, text := range cfg.Collectors {
 		c, err := newCollector(text, x, log)
 		if err != nil {
@@ -131,30 +141,31 @@ func (x *Exporter) Flows(b *flow.Batch, from, to int, now time.Time) error {
 	if x.cfg.Protocol == NetFlow5 {
 		return x.each(func(c *collector) error { return c.flows(nil, b, from, to, now) })
 	}
-	templates := &v9Flows
-	if x.cfg.Protocol == IPFIX {
-		templates = &ipfixFlows
+	if x.style.samplers {
+		b, from, to = x.named(b, from, to)
 	}
 	// A template is of one class of rows. They are parted first: a datagram for
 	// every turn would be a datagram for every flow.
-	if uniform(b, from, to) {
-		t := templates[class(b, from)]
-		return x.each(func(c *collector) error { return c.flows(t, b, from, to, now) })
+	if x.style.uniform(b, from, to) {
+		return x.part(x.style.class(b, from), b, from, to, now)
 	}
 	for i := from; i < to; {
-		k, begin := class(b, i), i
-		for i++; i < to && class(b, i) == k; i++ {
+		k, begin := x.style.class(b, i), i
+		for i++; i < to && x.style.class(b, i) == k; i++ {
 		}
 		if x.parts[k] == nil {
 			x.parts[k] = flow.NewBatch(0)
+			x.order = append(x.order, k)
+			slices.Sort(x.order)
 		}
 		x.parts[k].Append(b, begin, i)
 	}
-	for k, part := range x.parts {
-		if part == nil || part.Len() == 0 {
+	for _, k := range x.order {
+		part := x.parts[k]
+		if part.Len() == 0 {
 			continue
 		}
-		err := x.each(func(c *collector) error { return c.flows(templates[k], part, 0, part.Len(), now) })
+		err := x.part(k, part, 0, part.Len(), now)
 		part.Reset()
 		if err != nil {
 			return err
@@ -163,37 +174,14 @@ func (x *Exporter) Flows(b *flow.Batch, from, to int, now time.Time) error {
 	return nil
 }
 
-// Classes of rows: what decides which template describes them. An interface
-// that is not known is left out, for 0 would be a claim: of an output
-// interface, that the packets were dropped.
-const (
-	sixth   = 1 << iota // IPv6; IPv4 is also where there is no address
-	entered             // the input interface is known
-	left                // the output interface is known
-	classes
-)
-
-func class(b *flow.Batch, i int) (k int) {
-	if a := &b.Addr(flow.SrcAddr)[i]; !a.Is4() && *a != (flow.Addr{}) {
-		k |= sixth
+// part sends rows of one class.
+func (x *Exporter) part(k class, b *flow.Batch, from, to int, now time.Time) error {
+	t := x.templates[k]
+	if t == nil {
+		t = x.style.template(k)
+		x.templates[k] = t
 	}
-	if b.Present[i].Has(flow.InIf) {
-		k |= entered
-	}
-	if b.Present[i].Has(flow.OutIf) {
-		k |= left
-	}
-	return k
-}
-
-// uniform tells whether the rows [from, to) are of one class.
-func uniform(b *flow.Batch, from, to int) bool {
-	for i := from + 1; i < to; i++ {
-		if class(b, i) != class(b, from) {
-			return false
-		}
-	}
-	return true
+	return x.each(func(c *collector) error { return c.flows(t, b, from, to, now) })
 }
 
 // Sample sends a packet that was sampled, by sFlow. Its rate and, unless the
@@ -270,87 +258,4 @@ func DialFrom(source netip.Addr) func(context.Context, string, string) (net.Conn
 		}
 		return d.DialContext(ctx, network, address)
 	}
-}
-
-// Templates of flows, by class: what routers usually send, and what a probe
-// knows besides.
-var (
-	v9Flows    = templatesOf(netflow.V9IPv4Template, netflow.V9IPv6Template)
-	ipfixFlows = templatesOf(netflow.IPFIXIPv4Template, netflow.IPFIXIPv6Template)
-)
-
-func templatesOf(four, six netflow.Template) (list [classes]*netflow.Template) {
-	for k := range list {
-		t := four
-		if k&sixth != 0 {
-			t = six
-		}
-		t.ID = uint16(256 + k)
-		t.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f netflow.TemplateField) bool {
-			return f.Element == 10 && k&entered == 0 || f.Element == 14 && k&left == 0
-		})
-		t.Fields = append(t.Fields,
-			netflow.TemplateField{Element: 52, Length: 1},                                                // minimumTTL
-			netflow.TemplateField{Element: 25, Length: 2}, netflow.TemplateField{Element: 26, Length: 2}, // minimumIpTotalLength, maximumIpTotalLength
-			netflow.TemplateField{Element: 136, Length: 1}, // flowEndReason
-		)
-		list[k] = &t
-	}
-	return list
-}
-
-// Options: the sampling of the whole domain, and the names of interfaces. The
-// elements 34 and 35 are those that all collectors read, old ones too.
-var (
-	v9Sampling      = &netflow.Template{Version: flow.NetFlow9, ID: 260, Options: true, Scopes: 1, Fields: []netflow.TemplateField{{Enterprise: netflow.ScopeV9, Element: 1, Length: 4}, {Element: 34, Length: 4}, {Element: 35, Length: 1}}}
-	ipfixSampling   = &netflow.Template{Version: flow.IPFIX, ID: 260, Options: true, Scopes: 1, Fields: []netflow.TemplateField{{Element: 149, Length: 4}, {Element: 34, Length: 4}, {Element: 35, Length: 1}}}
-	v9Interfaces    = &netflow.Template{Version: flow.NetFlow9, ID: 261, Options: true, Scopes: 1, Fields: []netflow.TemplateField{{Enterprise: netflow.ScopeV9, Element: 2, Length: 4}, {Element: 82, Length: 32}, {Element: 83, Length: 64}}}
-	ipfixInterfaces = &netflow.Template{Version: flow.IPFIX, ID: 261, Options: true, Scopes: 1, Fields: []netflow.TemplateField{{Element: 10, Length: 4}, {Element: 82, Length: 65535}, {Element: 83, Length: 65535}}}
-)
-
-// options are the records that tell of the device itself.
-func (x *Exporter) options() (list []announcement) {
-	sampling, interfaces := v9Sampling, v9Interfaces
-	if x.cfg.Protocol == IPFIX {
-		sampling, interfaces = ipfixSampling, ipfixInterfaces
-	}
-	if x.cfg.Announce != AnnounceNone {
-		algorithm := byte(1) // deterministic
-		if x.cfg.Sampling.Method == RandomInN || x.cfg.Sampling.Method == Probabilistic {
-			algorithm = 2
-		}
-		list = append(list, announcement{sampling, []netflow.OptionRecord{{Fields: []netflow.OptionField{
-			{Value: binary.BigEndian.AppendUint32(nil, x.cfg.Domain)},
-			{Value: binary.BigEndian.AppendUint32(nil, max(x.cfg.Sampling.Rate, 1))},
-			{Value: []byte{algorithm}},
-		}}}})
-	}
-	if len(x.cfg.Interfaces) > 0 {
-		a := announcement{template: interfaces}
-		for _, i := range x.cfg.Interfaces {
-			a.records = append(a.records, netflow.OptionRecord{Fields: []netflow.OptionField{
-				{Value: binary.BigEndian.AppendUint32(nil, i.Index)},
-				{Value: textField(i.Name, interfaces.Fields[1])},
-				{Value: textField(i.Description, interfaces.Fields[2])},
-			}})
-		}
-		list = append(list, a)
-	}
-	return list
-}
-
-// announcement is options data that is repeated.
-type announcement struct {
-	template *netflow.Template
-	records  []netflow.OptionRecord
-}
-
-// textField is a text as long as its field, zeros behind it.
-func textField(text string, f netflow.TemplateField) []byte {
-	if f.Length == 65535 {
-		return []byte(text[:min(len(text), 255)])
-	}
-	value := make([]byte, f.Length)
-	copy(value, text)
-	return value
 }

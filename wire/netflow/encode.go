@@ -300,8 +300,11 @@ func newEncoding(t *Template, version uint16) (*encoding, error) {
 			continue
 		}
 		s := step{id: f.Element, length: f.Length}
-		if f.Enterprise == 0 && f.Element == paddingOctets {
-			s.to = numTargets
+		if to, ok := columnless[f.Element]; ok && f.Enterprise == 0 {
+			s.to = to
+			if f.Length > 8 && to != numTargets || f.Length == variable {
+				return nil, fmt.Errorf("netflow: element %d of length %d %w", f.Element, f.Length, ErrTemplate)
+			}
 		} else {
 			e, ok := byID[elementKey{f.Enterprise, f.Element}]
 			ok = ok && !e.reverse && (e.to != icmpTypeCode || f.Length > 1) && e.to != frameSize && e.to != reverseDelay
@@ -331,6 +334,14 @@ func newEncoding(t *Template, version uint16) (*encoding, error) {
 	}
 	c.template = t.appendSet(nil, version)
 	return c, nil
+}
+
+// columnless are elements that feed no column and are written nevertheless,
+// since routers' templates have them: as a column, or as zero.
+var columnless = map[uint16]target{
+	paddingOctets: numTargets,
+	53:            flow.TTL,   // maximumTTL: a flow has one
+	64:            numTargets, // ipv6ExtensionHeaders: none
 }
 
 // appendSet appends the set that describes the template.
@@ -444,7 +455,7 @@ func six(a flow.Addr) bool { return !a.Is4() && a != flow.Addr{} }
 func value(s *step, b *flow.Batch, row int, boot int64) uint64 {
 	const tcp, udp, icmp6, asTrans = 6, 17, 58, 23456
 	switch s.to {
-	case numTargets: // padding
+	case numTargets: // padding, and what is zero
 		return 0
 	case ipVersion:
 		for _, a := range [...]flow.Addr{b.Addr(flow.SrcAddr)[row], b.Addr(flow.DstAddr)[row]} {
