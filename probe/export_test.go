@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"net"
@@ -50,6 +51,12 @@ func exported() *flow.Batch {
 		}
 		if i%4 != 0 {
 			b.SetUint(flow.InIf, i, 7)
+			b.SetUint(flow.Direction, i, flow.Ingress)
+		}
+		if i%7 == 0 {
+			b.SetUint(flow.SrcVLAN, i, 12)
+			b.SetUint(flow.SrcMAC, i, 0x020000000001)
+			b.SetUint(flow.DstMAC, i, 0x020000000002)
 		}
 		if i%5 == 0 {
 			b.SetUint(flow.OutIf, i, 8)
@@ -73,6 +80,9 @@ func decoded(t *testing.T, sent [][]byte) (*flow.Batch, *collect.Exporters) {
 	}
 	return b, x
 }
+
+// collected are columns that a collector adds.
+var collected = flow.MaskOf(flow.Received, flow.Exporter, flow.ExportProtocol, flow.ObservationDomain, flow.SamplingRate, flow.SamplingSource)
 
 // What is exported is what the collector has: by port, which tells the rows apart.
 func TestExportedIsCollected(t *testing.T) {
@@ -107,6 +117,13 @@ func TestExportedIsCollected(t *testing.T) {
 				}
 				if !ok {
 					t.Fatalf("%s: flow %d did not come", protocol, i)
+				}
+				if known := got.Present[j]; protocol != NetFlow5 {
+					known[0] &^= collected[0]
+					known[1] &^= collected[1]
+					if known != want.Present[i] {
+						t.Errorf("%s: flow %d has %v, had %v", protocol, i, known.Columns(), want.Present[i].Columns())
+					}
 				}
 				columns := []flow.Column{flow.Start, flow.End, flow.Packets, flow.Bytes, flow.SrcAddr, flow.DstAddr, flow.DstPort, flow.Protocol, flow.TCPFlags, flow.TOS}
 				if protocol != NetFlow5 {
@@ -186,10 +203,15 @@ func TestSamplesAreCollected(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := x.Tick(exportTime.Add(time.Second)); err != nil {
+	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := decoded(t, tap.sent)
+	for _, d := range tap.sent { // behind version, address, sub-agent and sequence number
+		if up := binary.BigEndian.Uint32(d[20:]); up != uint32(time.Hour.Milliseconds()) {
+			t.Errorf("a datagram of uptime %d ms", up)
+		}
+	}
 	if got.Len() != n || got.U32(flow.SamplingRate)[0] != 512 || got.U16(flow.DstPort)[n-1] != 53 || got.Addr(flow.Exporter)[0].String() != "198.51.100.1" {
 		t.Errorf("%d samples, %s", got.Len(), got.AppendJSON(nil, 0))
 	}
@@ -269,6 +291,8 @@ func TestWrongExporters(t *testing.T) {
 	}{
 		{ExporterConfig{Protocol: "netflow6", Collectors: []string{"udp://192.0.2.1:1"}}, "expected one of"},
 		{ExporterConfig{Protocol: IPFIX}, "no collector"},
+		{ExporterConfig{Protocol: IPFIX, Style: "eos", Collectors: []string{"udp://192.0.2.1:1"}}, "expected one of ios-xr"},
+		{ExporterConfig{Protocol: IPFIX, Style: IOSXR, Collectors: []string{"udp://192.0.2.1:1"}}, "of netflow9, not of ipfix"},
 		{ExporterConfig{Protocol: IPFIX, Collectors: []string{"192.0.2.1:4739"}}, "expected udp://HOST:PORT"},
 		{ExporterConfig{Protocol: IPFIX, Collectors: []string{"udp://192.0.2.1"}}, "expected udp://HOST:PORT"},
 		{ExporterConfig{Protocol: NetFlow9, Collectors: []string{"tcp://192.0.2.1:2055"}}, "only IPFIX goes by TCP"},
