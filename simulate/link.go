@@ -63,9 +63,10 @@ func (r *Router) open() error {
 		return nil
 	}
 	cfg := probe.ExporterConfig{
-		Protocol: r.Vendor.Protocol, Collectors: []string{collector}, Source: r.Addr, Agent: r.Addr,
+		Protocol: r.Vendor.Protocol, Style: r.Vendor.Style, Collectors: []string{collector}, Source: r.Addr, Agent: r.Addr,
 		Domain: r.domain, Boot: r.boot, Announce: r.announce, Resend: r.Vendor.Resend,
 		Sampling: probe.SamplerConfig{Rate: r.announced, Method: probe.Probabilistic},
+		Active:   r.active, Inactive: r.Vendor.Inactive,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := n.dial(ctx, r.Addr, network, address)
 			return &link{Conn: conn, router: r, random: r.random, at: n.now}, err

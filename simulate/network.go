@@ -76,7 +76,7 @@ var routers = []layout{
 		{"cust:Aster Foods", 1_000, "CUST: Aster Foods", Customer, 0},
 		{"cust:Heather Games", 10_000, "CUST: Heather Games AS64505", Customer, 64505},
 	}},
-	{"tyo-core1", &junos, 4096, 0, []port{
+	{"tyo-core1", &junos, 4096, 0x80000, []port{
 		{"core1-edge1", 100_000, "CORE: tyo-edge1 HundredGigE0/0/0/0", Core, 0},
 		{"core1-ix1", 100_000, "CORE: tyo-ix1 Ethernet1/1", Core, 0},
 		{"core1-osk", 100_000, "CORE: osk-core1 100GE1/0/1", Core, 0},

@@ -346,6 +346,7 @@ func TestHealthyNetworkHasNoComplaints(t *testing.T) {
 				t.Errorf("%v: %+v", e.Exporter, x)
 			}
 		}
+		delete(e.Problems, "element_skipped") // as real devices' templates have them: maximumTTL, ipv6ExtensionHeaders
 		if e.Malformed > 0 || len(e.Problems) > 0 {
 			t.Errorf("%v: %d malformed, %v", e.Exporter, e.Malformed, e.Problems)
 		}

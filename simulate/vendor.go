@@ -3,6 +3,8 @@ package simulate
 import (
 	"fmt"
 	"time"
+
+	"github.com/minamo-flow/minamo/probe"
 )
 
 // Vendor is how a maker's devices present themselves: what they call and how
@@ -13,6 +15,7 @@ type Vendor struct {
 	SysDescr string
 	ObjectID string // sysObjectID
 	Protocol string // as probe.ExporterConfig has it
+	Style    string // … of templates
 	Active   time.Duration
 	Inactive time.Duration
 	Resend   time.Duration // of templates and options data
@@ -26,7 +29,7 @@ type Vendor struct {
 func same(name string) string { return name }
 
 var iosXR = Vendor{
-	Name: "Cisco IOS-XR", Protocol: "netflow9",
+	Name: "Cisco IOS-XR", Protocol: probe.NetFlow9, Style: probe.IOSXR,
 	SysDescr: "Cisco IOS XR Software (simulated)", ObjectID: "1.3.6.1.4.1.9.1.2658",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
@@ -38,7 +41,7 @@ var iosXR = Vendor{
 }
 
 var junos = Vendor{
-	Name: "Juniper MX", Protocol: "ipfix",
+	Name: "Juniper MX", Protocol: probe.IPFIX, Style: probe.Junos,
 	SysDescr: "Juniper Networks, Inc. mx (simulated) internet router, kernel JUNOS", ObjectID: "1.3.6.1.4.1.2636.1.1.1.2.21",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
@@ -50,7 +53,7 @@ var junos = Vendor{
 }
 
 var arista = Vendor{
-	Name: "Arista EOS", Protocol: "sflow5",
+	Name: "Arista EOS", Protocol: probe.SFlow5,
 	SysDescr: "Arista Networks EOS (simulated)", ObjectID: "1.3.6.1.4.1.30065.1.3011",
 	Resend:  20 * time.Second, // of counters
 	ifName:  func(_ uint64, n int) string { return fmt.Sprintf("Ethernet%d/1", n+1) },
@@ -60,7 +63,7 @@ var arista = Vendor{
 }
 
 var huawei = Vendor{
-	Name: "Huawei NE", Protocol: "netflow9",
+	Name: "Huawei NE", Protocol: probe.NetFlow9, Style: probe.NetStream,
 	SysDescr: "Huawei Versatile Routing Platform Software (simulated)", ObjectID: "1.3.6.1.4.1.2011.2.62.28",
 	Active: 60 * time.Second, Inactive: 30 * time.Second, Resend: 120 * time.Second,
 	ifName: func(speed uint64, n int) string {
@@ -72,7 +75,7 @@ var huawei = Vendor{
 }
 
 var classicIOS = Vendor{
-	Name: "Cisco IOS", Protocol: "netflow5",
+	Name: "Cisco IOS", Protocol: probe.NetFlow5,
 	SysDescr: "Cisco IOS Software, 7200 Software (simulated)", ObjectID: "1.3.6.1.4.1.9.1.222",
 	Active: 60 * time.Second, Inactive: 15 * time.Second,
 	ifName: func(speed uint64, n int) string {
