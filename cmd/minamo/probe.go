@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -66,6 +67,7 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return nil
 	})
 	flags.StringVar(&p.export.Protocol, "protocol", probe.IPFIX, "`PROTOCOL`: "+strings.Join(probe.Protocols, ", "))
+	flags.StringVar(&p.export.Style, "style", "", "`STYLE` of a maker's routers, with their templates, options and protocol: "+strings.Join(slices.Sorted(maps.Keys(probe.Styles)), ", "))
 	flags.DurationVar(&p.meter.Cache.Active, "active", time.Minute, "active `TIMER`: a flow that goes on is exported so often")
 	flags.DurationVar(&p.meter.Cache.Inactive, "inactive", 15*time.Second, "inactive `TIMER`: a flow that is silent for so long has ended")
 	flags.IntVar(&p.meter.Cache.Flows, "flows", 1<<19, "room of the cache; beyond it the idlest flow ends early")
@@ -97,6 +99,11 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "minamo probe: "+format+"; see: minamo probe --help\n", args...)
 		return 2
 	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if protocol := probe.Styles[p.export.Style]; protocol != "" && !given["protocol"] {
+		p.export.Protocol = protocol
+	}
 	switch {
 	case len(files) != 1 && p.interfaces == nil:
 		return wrong("expected one file, or interfaces (-i), found %d files", len(files))
@@ -114,6 +121,8 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return wrong("--to: name a collector, such as --to udp://127.0.0.1:2055")
 	case !slices.Contains(probe.Protocols, p.export.Protocol):
 		return wrong("--protocol: expected one of %s, found %q", strings.Join(probe.Protocols, ", "), p.export.Protocol)
+	case p.export.Style != "" && probe.Styles[p.export.Style] != p.export.Protocol:
+		return wrong("--style: expected one of %s, without another --protocol, found %q of %s", strings.Join(slices.Sorted(maps.Keys(probe.Styles)), ", "), p.export.Style, p.export.Protocol)
 	case *sample < 1 || *sample > math.MaxUint32:
 		return wrong("--sample: expected a number from 1 on, found %d", *sample)
 	case *domain > math.MaxUint32:
@@ -140,6 +149,7 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	}
 	p.meter.Cache.Rows = exportRows
 	p.export.Sampling = p.meter.Sampling
+	p.export.Active, p.export.Inactive = p.meter.Cache.Active, p.meter.Cache.Inactive
 	run := p.live
 	if p.interfaces == nil {
 		p.file, run = files[0], p.run
