@@ -233,7 +233,7 @@ func TestFilterErrors(t *testing.T) {
 		{"ip www.example.com", 4, "www.example.com", "names are not looked up", ""},
 		{"src or ", 8, "", "one of src, dst, in, out after or", ""},
 		{"in or out bytes 5", 11, "bytes", "another condition", ""},
-		{"proto tcp and in or out byte 5", 25, "byte", "one of if, vlan", ""},
+		{"proto tcp and in or out byte 5", 25, "byte", "one of if, role, vlan", ""},
 		{"port in pblok", 9, "pblok", "[", ""},
 		{"asa event denied because", 18, "because", "and, or", ""},
 		{"duration > 10parsecs", 12, "10parsecs", "a duration", ""},

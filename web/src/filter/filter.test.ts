@@ -74,6 +74,17 @@ it('says names that are more than a word in quotes', () => {
   expect(term({ src_customer: 'Aster Foods' })).toBe('src customer "Aster Foods"')
   expect(term({ 'src_addr/24/48': '192.0.2.0/24' })).toBe('src net 192.0.2.0/24')
   expect(term({ packet_size: 64 })).toBe('bpp >= 64 and bpp < 128')
+  expect(term({ packet_size: 1024 })).toBe('bpp >= 1024 and bpp < 1501')
+  expect(term({ packet_size: 1501 })).toBe('bpp >= 1501')
+  expect(term({ duration: 100 })).toBe('duration >= 100 and duration < 1000')
+  expect(term({ network: 9 })).toBe('(src_network 9 or dst_network 9)')
+  expect(term({ flow_end_reason: 'idle timeout' })).toBe('flow_end_reason "idle timeout"')
+  expect(term({ customer: 'the "A" team' })).toBe(`customer 'the "A" team'`)
   expect(term({ exporter: '192.0.2.1', in_if: 7 })).toBe('router ip 192.0.2.1 and in if 7')
   expect(term({ as_path: 'x' })).toBe('')
+})
+
+it.each(['IN', 'GE', 'GT', 'LT', 'NE'])('%s is a country, though a word of the language', (code) => {
+  expect(term({ country: code })).toBe(`country "${code}"`)
+  expect(valuesAfter('src country')!.say(code, '')).toBe(`"${code}"`)
 })

@@ -12,14 +12,22 @@ function service(name: string): string {
   return port ? `proto ${protocol} and port ${port}` : `proto ${name}`
 }
 
-/** text puts a value in quotes where it is more than a word. */
-const text = (v: KeyValue) => (/^[\w.:/-]+$/.test(String(v)) ? String(v) : `"${String(v).replaceAll('"', '')}"`)
+/** Words of the language itself; as values they are quoted: India is "IN". */
+const reserved = /^(and|or|not|in|eq|ne|lt|le|gt|ge|contains|content|has|regex|present)$/i
 
-/** classes of sizes and durations say their least; the greatest is the next one's. */
-const sizes = [0, 64, 128, 256, 512, 1024]
-function size(v: KeyValue): string {
-  const next = sizes[sizes.indexOf(Number(v)) + 1]
-  return next === undefined ? `bpp >= ${v}` : `bpp >= ${v} and bpp < ${next}`
+/** text puts a value in quotes where it is more than a word, in those that it does not hold. */
+function text(v: KeyValue): string {
+  const said = String(v)
+  if (/^[\w.:/-]+$/.test(said) && !reserved.test(said)) return said
+  return said.includes('"') ? `'${said}'` : `"${said}"`
+}
+
+/** Classes of sizes and durations are told by their least; the next one's is their end. They are those of the rollups. */
+const sizes = [0, 64, 128, 256, 512, 1024, 1501]
+const durations = [0, 1, 100, 1000, 10_000, 60_000, 300_000, 1_800_000] // ms
+const within = (what: string, begins: number[]) => (v: KeyValue) => {
+  const next = begins.find((begin) => begin > Number(v))
+  return next === undefined ? `${what} >= ${v}` : `${what} >= ${v} and ${what} < ${next}`
 }
 
 /** What the language calls a dimension better than by its column's name; a row's key may hold several. */
@@ -41,16 +49,19 @@ const words: Record<string, (value: KeyValue) => string> = {
   in_if: (v) => `in if ${v}`,
   out_if: (v) => `out if ${v}`,
   if: (v) => `if ${v}`,
-  in_role: (v) => `in role ${v}`,
-  out_role: (v) => `out role ${v}`,
+  in_role: (v) => `in role ${text(v)}`,
+  out_role: (v) => `out role ${text(v)}`,
   ip_version: (v) => (Number(v) === 6 ? 'ipv6' : 'ipv4'),
-  packet_size: size,
+  packet_size: within('bpp', sizes),
+  duration: within('duration', durations),
+  // Behind the word network stands a name; of two networks it may be the same.
+  network: (v) => `(src_network ${v} or dst_network ${v})`,
   next_hop: (v) => `next ip ${v}`,
   ...Object.fromEntries(['country', 'customer', 'site'].flatMap((name) => [[name, (v: KeyValue) => `${name} ${text(v)}`], [`src_${name}`, (v: KeyValue) => `src ${name} ${text(v)}`], [`dst_${name}`, (v: KeyValue) => `dst ${name} ${text(v)}`]])),
 }
 
 /** What can be asked by its column's name, as numbers and words are. */
-const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac', 'src_network', 'dst_network', 'network']
+const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac', 'mac', 'mask', 'src_network', 'dst_network', 'observation_domain', 'ether_type', 'min_packet_length', 'max_packet_length', 'sampling_source', 'src_as_source', 'dst_as_source']
 
 function word(dimension: string, value: KeyValue): string | null {
   const [base, ...lengths] = dimension.split('/')
@@ -58,7 +69,7 @@ function word(dimension: string, value: KeyValue): string | null {
     const side = base === 'src_addr' ? 'src ' : base === 'dst_addr' ? 'dst ' : base === 'ip' ? '' : null
     return side === null ? null : `${side}net ${value}`
   }
-  return words[dimension]?.(value) ?? (columns.includes(dimension) ? `${dimension} ${value}` : null)
+  return words[dimension]?.(value) ?? (columns.includes(dimension) ? `${dimension} ${text(value)}` : null)
 }
 
 /** term says "this row" in the filter language; "" when it can't be said. */
@@ -130,9 +141,9 @@ export function valuesAfter(before: string): { by: string; say: (key: KeyValue, 
   if (what === 'port') return { by: `${prefix}port`, say: plain }
   if (what === 'as') return { by: side === 'prev' || side === 'next' ? `${side}_as` : `${prefix}as`, say: plain }
   if (what === 'proto') return { by: 'protocol', say: (key) => protocolNames[Number(key)] ?? String(key) }
-  if (what === 'country') return { by: `${prefix}country`, say: plain }
+  if (what === 'country') return { by: `${prefix}country`, say: (key) => text(key) }
   if (what === 'network' || what === 'customer' || what === 'site') return { by: `${prefix}${what}`, say: quoted }
   if (what === 'if') return side === 'in' || side === 'out' ? { by: `${side}_if`, say: plain } : { by: 'if', say: plain }
-  if (columns.includes(what)) return { by: what, say: plain }
+  if (columns.includes(what)) return { by: what, say: (key) => text(key) }
   return null
 }
