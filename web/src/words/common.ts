@@ -153,6 +153,7 @@ const en = {
 
   openPage: 'Open its page',
   splitBy: 'Split by {dimension}',
+  compareWithWeek: 'Compare with the week before',
   menuFlows: 'Its flow records',
 
   earlierWas: 'before: {value}',
@@ -180,6 +181,7 @@ const en = {
   top: 'top',
   compare: 'compare',
   compareNone: 'with nothing',
+  comparePeriod: 'with the {span} before',
   compareDay: 'with the day before',
   compareWeek: 'with the week before',
   mirror: 'both directions',
@@ -367,6 +369,7 @@ const ja: Record<Key, string> = {
 
   openPage: 'ページを開く',
   splitBy: '{dimension} で分ける',
+  compareWithWeek: '前週と比較',
   menuFlows: 'フローレコードを見る',
 
   earlierWas: '比較期間: {value}',
@@ -394,6 +397,7 @@ const ja: Record<Key, string> = {
   top: '上位',
   compare: '比較',
   compareNone: 'なし',
+  comparePeriod: '直前の {span}',
   compareDay: '前日',
   compareWeek: '前週',
   mirror: '両方向',

@@ -3,8 +3,6 @@ import { words } from '@/words/i18n'
 export const w = words(
   {
     traffic: 'Traffic, by application',
-    inAbove: 'What comes in stands above the line, what goes out below.',
-    sends: 'Sent by it stands above the line, received below.',
     sendsTo: 'Sends to',
     receivesFrom: 'Receives from',
     services: 'Services',
@@ -57,8 +55,6 @@ export const w = words(
   } as const,
   {
     traffic: '通信量(アプリケーション別)',
-    inAbove: '線の上が入力、下が出力です。',
-    sends: '線の上が送信、下が受信です。',
     sendsTo: '送信先',
     receivesFrom: '受信元',
     services: 'サービス',
