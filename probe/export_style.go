@@ -221,7 +221,8 @@ var (
 )
 
 // NetStream's, as a Huawei NE sends it whose interfaces and AS numbers have 32
-// bits. It also has 232 there, counters of a way back, which these flows lack.
+// bits. The recorded one also has 232, counters of a way back, which these flows
+// lack; its IPv6 and its options were not recorded and are made alike.
 var netStream = style{
 	four: netflow.Template{Version: flow.NetFlow9, ID: 1315, Fields: fields(
 		8, 4, 12, 4, 15, 4, 2, 4, 1, 4, 22, 4, 21, 4, 18, 4, 10, 4, 14, 4, 7, 2, 11, 2, 16, 4, 17, 4, 58, 2, 59, 2,
