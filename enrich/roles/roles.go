@@ -160,6 +160,9 @@ func (l *List) take(cfg Config) error {
 		if !f.Exporter.IsValid() {
 			return fmt.Errorf("interface %d: no exporter", i+1)
 		}
+		if f.Exporter.Zone() != "" { // flows do not know it
+			return fmt.Errorf("interface %d of %s: expected an address without a zone", f.Index, f.Exporter)
+		}
 		if err := known(f.Role); err != nil {
 			return fmt.Errorf("interface %d of %s: %w", f.Index, f.Exporter, err)
 		}
@@ -205,6 +208,9 @@ func (r Rule) compile() (rule, error) {
 		}
 		if err != nil {
 			return made, fmt.Errorf("the exporter %q: expected an address or a prefix", r.Exporter)
+		}
+		if prefix.Addr().Is4In6() || prefix.Addr().Zone() != "" {
+			return made, fmt.Errorf("the exporter %q: write IPv4 as IPv4, and no zone", r.Exporter)
 		}
 		made.exporter = prefix.Masked()
 	}

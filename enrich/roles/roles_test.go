@@ -74,6 +74,8 @@ func TestRefused(t *testing.T) {
 		"rule 1: the role \"edge\"":   {Rules: []Rule{{Name: "a", Role: "edge"}}},
 		"would match every interface": {Rules: []Rule{{Role: Core}}},
 		"the exporter \"tokyo\"":      {Rules: []Rule{{Exporter: "tokyo", Role: Core}}},
+		"without a zone":              {Interfaces: []Assignment{{netip.MustParseAddr("fe80::1%a"), 7, Core}}},
+		"write IPv4 as IPv4":          {Rules: []Rule{{Exporter: "::ffff:192.0.2.0/120", Role: Core}}},
 		"up to 200 characters":        {Rules: []Rule{{Name: strings.Repeat("a", 201), Role: Core}}},
 		"interface 7 of 192.0.2.1 is": {Interfaces: []Assignment{{one, 7, Core}, {netip.MustParseAddr("::ffff:192.0.2.1"), 7, Core}}},
 		"no exporter":                 {Interfaces: []Assignment{{Index: 7, Role: Core}}},
