@@ -12,6 +12,7 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/journal"
 )
 
 var (
@@ -55,30 +56,30 @@ func minutes(t *testing.T, dir string, from, to time.Time) (list []*Minute, dama
 }
 
 func TestMinutesComeBackAsTheyWere(t *testing.T) {
-	a := appender{dir: filepath.Join(t.TempDir(), "quality")}
+	a := journal.Appender{Form: files, Dir: filepath.Join(t.TempDir(), "quality")}
 	want := []*Minute{full(noon), {At: noon.Add(time.Minute), Span: time.Minute}, full(noon.Add(12 * time.Hour))}
 	for _, m := range want {
-		if err := a.append(m, 1<<20); err != nil {
+		if err := a.Append(m.At, appendMinute(nil, m), 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := a.close(); err != nil {
+	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, damaged := minutes(t, a.dir, noon, noon.Add(24*time.Hour)); damaged != 0 || !reflect.DeepEqual(got, want) {
+	if got, damaged := minutes(t, a.Dir, noon, noon.Add(24*time.Hour)); damaged != 0 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%d damaged: %+v", damaged, got)
 	}
-	if list, err := days(a.dir); err != nil || !reflect.DeepEqual(list, []string{"2026-11-16", "2026-11-17"}) {
+	if list, err := files.Days(a.Dir); err != nil || !reflect.DeepEqual(list, []string{"2026-11-16", "2026-11-17"}) {
 		t.Errorf("%v, %v", list, err)
 	}
 	// A minute that reaches into the range is in it; one that begins at its end is not.
-	if got, _ := minutes(t, a.dir, noon.Add(90*time.Second), noon.Add(12*time.Hour)); len(got) != 2 {
+	if got, _ := minutes(t, a.Dir, noon.Add(90*time.Second), noon.Add(12*time.Hour)); len(got) != 2 {
 		t.Errorf("%d minutes", len(got))
 	}
-	if got, _ := minutes(t, a.dir, noon.Add(2*time.Minute), noon.Add(12*time.Hour)); len(got) != 0 {
+	if got, _ := minutes(t, a.Dir, noon.Add(2*time.Minute), noon.Add(12*time.Hour)); len(got) != 0 {
 		t.Errorf("%d minutes", len(got))
 	}
-	if err := a.append(full(noon.Add(13*time.Hour)), 10); err == nil {
+	if err := a.Append(noon.Add(13*time.Hour), appendMinute(nil, full(noon.Add(13*time.Hour))), 10); err == nil {
 		t.Error("a full file took more")
 	}
 }
@@ -91,7 +92,7 @@ func TestManyExportersAreSeveralRecords(t *testing.T) {
 		x.Address = netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		m.Exporters = append(m.Exporters, x)
 	}
-	data := append([]byte(mark), appendMinute(nil, m)...)
+	data := append([]byte(files.Mark), appendMinute(nil, m)...)
 	var exporters, records, sockets, started int
 	good, damaged, err := readRecords(bytes.NewReader(data), func(*Minute) bool { return true }, func(part *Minute) error {
 		records++
@@ -110,7 +111,7 @@ func TestManyExportersAreSeveralRecords(t *testing.T) {
 // Wherever a crash cuts the file, what was whole is read, and what is appended
 // after it, too.
 func TestTornTails(t *testing.T) {
-	whole := []byte(mark)
+	whole := []byte(files.Mark)
 	var ends []int
 	for i := range 3 {
 		whole = appendMinute(whole, full(noon.Add(time.Duration(i)*time.Minute)))
@@ -118,7 +119,7 @@ func TestTornTails(t *testing.T) {
 	}
 	for cut := range len(whole) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "2026-11-16"+extension), whole[:cut], 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "2026-11-16"+files.Extension), whole[:cut], 0o644); err != nil {
 			t.Fatal(err)
 		}
 		want := 0
@@ -133,11 +134,11 @@ func TestTornTails(t *testing.T) {
 		if cut%7 > 0 { // syncing takes its time
 			continue
 		}
-		a := appender{dir: dir}
-		if err := a.append(full(noon.Add(9*time.Minute)), 1<<20); err != nil {
+		a := journal.Appender{Form: files, Dir: dir}
+		if err := a.Append(noon.Add(9*time.Minute), appendMinute(nil, full(noon.Add(9*time.Minute))), 1<<20); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.close(); err != nil {
+		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if got, damaged := minutes(t, dir, noon, noon.Add(time.Hour)); len(got) != want+1 || damaged != 0 {
@@ -147,7 +148,7 @@ func TestTornTails(t *testing.T) {
 }
 
 func TestDamageIsPassedOver(t *testing.T) {
-	first := appendMinute([]byte(mark), full(noon))
+	first := appendMinute([]byte(files.Mark), full(noon))
 	data := appendMinute(bytes.Clone(first), full(noon.Add(time.Minute)))
 	data[len(first)-5] ^= 1
 	n := 0
@@ -162,13 +163,13 @@ func TestDamageIsPassedOver(t *testing.T) {
 
 func TestAForeignFileIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "2026-11-16"+extension)
+	path := filepath.Join(dir, "2026-11-16"+files.Extension)
 	text := []byte("somebody's notes")
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a := appender{dir: dir}
-	if err := a.append(full(noon), 1<<20); err == nil {
+	a := journal.Appender{Form: files, Dir: dir}
+	if err := a.Append(noon, appendMinute(nil, full(noon)), 1<<20); err == nil {
 		t.Error("appended to it")
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, text) {
@@ -179,7 +180,7 @@ func TestAForeignFileIsLeftAlone(t *testing.T) {
 func TestRetention(t *testing.T) {
 	dir := t.TempDir()
 	for day := range 10 {
-		name := noon.AddDate(0, 0, -day).Format(time.DateOnly) + extension
+		name := noon.AddDate(0, 0, -day).Format(time.DateOnly) + files.Extension
 		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 1000), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -192,10 +193,10 @@ func TestRetention(t *testing.T) {
 		most int64
 		left int
 	}{{7 * 24 * time.Hour, 1 << 20, 8}, {7 * 24 * time.Hour, 5500, 5}, {0, 0, 1}} {
-		if err := retain(dir, x.age, x.most, noon); err != nil {
+		if err := files.Retain(dir, x.age, x.most, noon); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := days(dir); err != nil || len(list) != x.left || list[len(list)-1] != "2026-11-16" {
+		if list, err := files.Days(dir); err != nil || len(list) != x.left || list[len(list)-1] != "2026-11-16" {
 			t.Errorf("%v, %d bytes: %v, %v", x.age, x.most, list, err)
 		}
 	}
@@ -207,9 +208,9 @@ func TestRetention(t *testing.T) {
 // FuzzRead: whatever a file holds, reading ends, in bounded room, and what it
 // took for good is read again as the same.
 func FuzzRead(f *testing.F) {
-	f.Add(appendMinute([]byte(mark), full(noon)))
-	f.Add(appendMinute(appendMinute([]byte(mark), &Minute{At: noon, Span: time.Minute}), full(noon)))
-	f.Add([]byte(mark + "\xff\xff\xff\x03\x00\x00\x00\x00"))
+	f.Add(appendMinute([]byte(files.Mark), full(noon)))
+	f.Add(appendMinute(appendMinute([]byte(files.Mark), &Minute{At: noon, Span: time.Minute}), full(noon)))
+	f.Add([]byte(files.Mark + "\xff\xff\xff\x03\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		all := func(*Minute) bool { return true }
 		var first []*Minute
@@ -223,7 +224,7 @@ func FuzzRead(f *testing.F) {
 		if good > int64(len(data)) {
 			t.Fatalf("good up to %d of %d", good, len(data))
 		}
-		again := []byte(mark)
+		again := []byte(files.Mark)
 		for _, m := range first {
 			again = appendMinute(again, m)
 		}
@@ -252,28 +253,28 @@ func FuzzRead(f *testing.F) {
 // FuzzPayload is the same behind the checksum, which a fuzzer does not find.
 func FuzzPayload(f *testing.F) {
 	for _, m := range []*Minute{full(noon), {At: noon, Span: time.Minute}} {
-		f.Add(appendMinute(nil, m)[header:])
+		f.Add(appendMinute(nil, m)[8:])
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		m, c := Minute{}, codec{data: payload}
+		m, c := Minute{}, journal.Codec{Data: payload}
 		m.head(&c)
-		if m.body(&c); c.fault != nil {
+		if m.body(&c); c.Fault != nil {
 			return
 		}
-		w := codec{writing: true}
+		w := journal.Codec{Writing: true}
 		m.head(&w)
 		m.body(&w)
-		again, c := Minute{}, codec{data: w.data}
+		again, c := Minute{}, journal.Codec{Data: w.Data}
 		again.head(&c)
-		if again.body(&c); c.fault != nil || !reflect.DeepEqual(m, again) {
-			t.Fatalf("%v\n%+v\n%+v", c.fault, m, again)
+		if again.body(&c); c.Fault != nil || !reflect.DeepEqual(m, again) {
+			t.Fatalf("%v\n%+v\n%+v", c.Fault, m, again)
 		}
 	})
 }
 
 // BenchmarkRead reads a day of a hundred exporters.
 func BenchmarkRead(b *testing.B) {
-	data := []byte(mark)
+	data := []byte(files.Mark)
 	m := full(noon)
 	m.Exporters[0].Domains = m.Exporters[0].Domains[1:]
 	for i := range 100 {

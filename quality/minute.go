@@ -1,13 +1,12 @@
 package quality
 
 import (
-	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/internal/journal"
 )
 
 // Minute is what happened in a minute. That there is one tells that a
@@ -82,165 +81,55 @@ const (
 	mostSpan      = 366 * 24 * 60 // minutes
 )
 
-// codec goes over a record's fields, and writes or reads them: one list of
-// fields for both. After a fault it reads zeros.
-type codec struct {
-	data    []byte
-	writing bool
-	fault   error
-}
-
-func (c *codec) uint(v *uint64) {
-	if c.writing {
-		c.data = binary.AppendUvarint(c.data, *v)
-		return
-	}
-	n := 0
-	if *v, n = binary.Uvarint(c.data); n <= 0 {
-		c.fail("a number is cut off")
-		*v = 0
-		return
-	}
-	c.data = c.data[n:]
-}
-
-func (c *codec) int(v *int64) {
-	u := uint64(*v)<<1 ^ uint64(*v>>63)
-	c.uint(&u)
-	*v = int64(u>>1) ^ -int64(u&1)
-}
-
-func (c *codec) uint8(v *uint8) {
-	u := uint64(*v)
-	c.uint(&u)
-	*v = uint8(u)
-}
-
-func (c *codec) uint32(v *uint32) {
-	u := uint64(*v)
-	c.uint(&u)
-	*v = uint32(u)
-}
-
-func (c *codec) bool(v *bool) {
-	u := uint64(0)
-	if *v {
-		u = 1
-	}
-	c.uint(&u)
-	*v = u != 0
-}
-
-// text is of 255 bytes at most; each takes room, so that reading is bounded.
-func (c *codec) text(v *string) {
-	n := uint64(min(len(*v), 255))
-	c.uint(&n)
-	if c.writing {
-		c.data = append(c.data, (*v)[:n]...)
-		return
-	}
-	if n > 255 || n > uint64(len(c.data)) {
-		c.fail("a text is cut off")
-		return
-	}
-	*v, c.data = string(c.data[:n]), c.data[n:]
-}
-
-func (c *codec) address(v *netip.Addr) {
-	var text string
-	if c.writing {
-		text = string(v.AsSlice())
-	}
-	c.text(&text)
-	if c.writing || c.fault != nil {
-		return
-	}
-	ok := false
-	if *v, ok = netip.AddrFromSlice([]byte(text)); !ok && text != "" {
-		c.fail("an address of %d bytes", len(text))
-	}
-}
-
-func (c *codec) fail(format string, args ...any) {
-	if c.fault == nil {
-		c.fault = fmt.Errorf(format, args...)
-	}
-	c.data = nil
-}
-
-// list goes over a list. Each element takes a byte at least.
-func list[E any](c *codec, elements *[]E, most int, element func(*codec, *E)) {
-	n := uint64(len(*elements))
-	c.uint(&n)
-	if !c.writing {
-		if n > uint64(most) || n > uint64(len(c.data)) {
-			c.fail("a list of %d is too long", n)
-			return
-		}
-		*elements = nil
-		for range n {
-			if c.fault != nil {
-				return
-			}
-			*elements = append(*elements, *new(E))
-			element(c, &(*elements)[len(*elements)-1])
-		}
-		return
-	}
-	for i := range *elements {
-		element(c, &(*elements)[i])
-	}
-}
-
-func (m *Minute) head(c *codec) {
+func (m *Minute) head(c *journal.Codec) {
 	at, span := m.At.Unix()/60, uint64(m.Span/time.Minute)
-	c.int(&at)
-	c.uint(&span)
+	c.Int(&at)
+	c.Uint(&span)
 	if span > mostSpan || at > 1<<40 || at < -1<<40 {
-		c.fail("a minute of %d minutes", span)
+		c.Fail("a minute of %d minutes", span)
 		return
 	}
 	m.At, m.Span = time.Unix(at*60, 0).UTC(), time.Duration(span)*time.Minute
 }
 
-func (m *Minute) body(c *codec) {
-	c.bool(&m.Started)
-	list(c, &m.Sockets, mostSockets, func(c *codec, s *Socket) {
-		c.text(&s.Address)
-		c.uint(&s.Datagrams)
-		c.uint(&s.Drops)
+func (m *Minute) body(c *journal.Codec) {
+	c.Bool(&m.Started)
+	journal.List(c, &m.Sockets, mostSockets, func(c *journal.Codec, s *Socket) {
+		c.Text(&s.Address)
+		c.Uint(&s.Datagrams)
+		c.Uint(&s.Drops)
 	})
-	list(c, &m.Exporters, mostExporters, (*codec).exporter)
+	journal.List(c, &m.Exporters, mostExporters, codeExporter)
 }
 
-func (c *codec) exporter(x *Exporter) {
-	c.address(&x.Address)
+func codeExporter(c *journal.Codec, x *Exporter) {
+	c.Address(&x.Address)
 	for _, v := range []*uint64{&x.Malformed, &x.MalformedParts, &x.Waited, &x.Forlorn, &x.Clamped, &x.RateRejected, &x.RateMismatch, &x.Templates, &x.TemplateChanges} {
-		c.uint(v)
+		c.Uint(v)
 	}
-	list(c, &x.Domains, mostDomains, (*codec).domain)
+	journal.List(c, &x.Domains, mostDomains, codeDomain)
 }
 
-func (c *codec) domain(d *Domain) {
-	c.uint8(&d.Protocol)
-	c.uint32(&d.Domain)
+func codeDomain(c *journal.Codec, d *Domain) {
+	c.Uint8(&d.Protocol)
+	c.Uint32(&d.Domain)
 	for _, v := range []*uint64{&d.Flows, &d.Datagrams, &d.Bytes, &d.Units, &d.Reordered, &d.Duplicates, &d.Restarts, &d.Ingress, &d.Egress, &d.Scaled, &d.Unscaled} {
-		c.uint(v)
+		c.Uint(v)
 	}
-	c.int(&d.Missing)
-	c.int(&d.MissingSamples)
-	c.int(&d.Longest)
-	c.bool(&d.HasOffset)
+	c.Int(&d.Missing)
+	c.Int(&d.MissingSamples)
+	c.Int(&d.Longest)
+	c.Bool(&d.HasOffset)
 	if d.HasOffset {
-		c.int(&d.Offset)
+		c.Int(&d.Offset)
 	}
-	list(c, &d.Rates, mostRates, func(c *codec, r *collect.RateReading) {
-		c.uint32(&r.Rate)
-		c.uint8(&r.Source)
-		c.uint(&r.Flows)
+	journal.List(c, &d.Rates, mostRates, func(c *journal.Codec, r *collect.RateReading) {
+		c.Uint32(&r.Rate)
+		c.Uint8(&r.Source)
+		c.Uint(&r.Flows)
 	})
-	c.histogram(&d.Durations)
-	c.histogram(&d.Delays)
+	codeHistogram(c, &d.Durations)
+	codeHistogram(c, &d.Delays)
 }
 
 // filled is a bucket that is not empty.
@@ -249,7 +138,7 @@ type filled struct {
 	count  uint32
 }
 
-func (c *codec) histogram(h **collect.Histogram) {
+func codeHistogram(c *journal.Codec, h **collect.Histogram) {
 	var buckets []filled
 	if *h != nil {
 		for i, n := range *h {
@@ -258,17 +147,17 @@ func (c *codec) histogram(h **collect.Histogram) {
 			}
 		}
 	}
-	list(c, &buckets, collect.HistogramLen, func(c *codec, b *filled) {
-		c.uint8(&b.bucket)
-		c.uint32(&b.count)
+	journal.List(c, &buckets, collect.HistogramLen, func(c *journal.Codec, b *filled) {
+		c.Uint8(&b.bucket)
+		c.Uint32(&b.count)
 	})
-	if c.writing || len(buckets) == 0 {
+	if c.Writing || len(buckets) == 0 {
 		return
 	}
 	*h = new(collect.Histogram)
 	for _, b := range buckets {
 		if int(b.bucket) >= collect.HistogramLen || b.count == 0 || (*h)[b.bucket] > 0 {
-			c.fail("a histogram has no such bucket")
+			c.Fail("a histogram has no such bucket")
 			return
 		}
 		(*h)[b.bucket] = b.count

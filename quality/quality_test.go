@@ -412,7 +412,7 @@ func TestRecorderWithoutAPlaceToWrite(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	r := Open(Config{Dir: t.TempDir(), Clock: func() time.Time { return noon.Add(time.Minute) }, Readings: func(bool) []collect.Reading { return nil }}, quiet)
 	m := told(0, func(_ *Minute, d *Domain) { d.Egress, d.Restarts = 30, 1 })
-	if err := r.file.append(m, 1<<20); err != nil {
+	if err := r.file.Append(m.At, appendMinute(nil, m), 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewPedanticRegistry()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/internal/journal"
 )
 
 // Config of a Recorder. The zero value of a field means its default.
@@ -34,7 +35,7 @@ type Recorder struct {
 	started  bool      // it is told that we did
 	sockets  map[string]Socket
 	before   map[netip.Addr]collect.Reading
-	file     appender
+	file     journal.Appender
 	complain bool // the last minute could not be written
 
 	judged judged
@@ -58,7 +59,7 @@ func Open(cfg Config, log *slog.Logger) *Recorder {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 512 << 20
 	}
-	return &Recorder{cfg: cfg, log: log, file: appender{dir: cfg.Dir}, sockets: map[string]Socket{}, before: map[netip.Addr]collect.Reading{}}
+	return &Recorder{cfg: cfg, log: log, file: journal.Appender{Form: files, Dir: cfg.Dir}, sockets: map[string]Socket{}, before: map[netip.Addr]collect.Reading{}}
 }
 
 const (
@@ -80,7 +81,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			r.look(r.cfg.Clock())
 			r.write(r.current.Add(time.Minute), true)
-			return r.file.close()
+			return r.file.Close()
 		}
 	}
 }
@@ -124,12 +125,12 @@ func (r *Recorder) write(until time.Time, histograms bool) {
 	}
 	r.before = before
 
-	if dayOf(m.At) != r.file.day {
-		if err := retain(r.cfg.Dir, r.cfg.MaxAge, r.cfg.MaxBytes/2, m.At); err != nil {
+	if !r.file.Holds(m.At) {
+		if err := files.Retain(r.cfg.Dir, r.cfg.MaxAge, r.cfg.MaxBytes/2, m.At); err != nil {
 			r.log.Warn("old minutes were not deleted", "error", err)
 		}
 	}
-	err := r.file.append(m, r.cfg.MaxBytes/2)
+	err := r.file.Append(m.At, appendMinute(nil, m), r.cfg.MaxBytes/2)
 	if failed := err != nil; failed != r.complain {
 		if r.complain = failed; failed {
 			r.log.Error("the quality of exporters is not written down", "error", err)
