@@ -32,6 +32,7 @@ type face struct {
 type stretch struct {
 	from, to int64 // milliseconds
 	level    rollup.Level
+	scope    string // which records count then, "" for all
 }
 
 // plan finds the first cube that knows all that the question
@@ -45,6 +46,11 @@ func (q *cellQuery) plan() plan {
 		return plan{}
 	}
 	conditions := q.conditions()
+	for _, span := range q.scope {
+		if span.sql != "" {
+			conditions = append(conditions, span.sql)
+		}
+	}
 	if faces := q.ends(conditions); faces != nil {
 		return plan{faces, pieces}
 	}
@@ -56,15 +62,12 @@ func (q *cellQuery) plan() plan {
 	return plan{}
 }
 
-// conditions are those of flows that the question sets, as SQL.
+// conditions are those of flows that the question's filters set, as SQL.
 func (q *cellQuery) conditions() (terms []string) {
 	for _, f := range q.filters {
 		if sql := f.SQL(); sql != "true" {
 			terms = append(terms, sql)
 		}
-	}
-	if q.scope != "" {
-		terms = append(terms, q.scope)
 	}
 	return terms
 }
@@ -225,7 +228,20 @@ func (q *cellQuery) stretches() (pieces []stretch, ok bool) {
 			top = i
 		}
 	}
-	return fill(q.from, q.to, top), true
+	if len(q.scope) == 0 {
+		return fill(q.from, q.to, top), true
+	}
+	for _, span := range q.scope {
+		if span.from%minute != 0 || span.to%minute != 0 {
+			return nil, false
+		}
+		first := len(pieces)
+		pieces = append(pieces, fill(span.from, span.to, top)...)
+		for i := first; i < len(pieces); i++ {
+			pieces[i].scope = span.sql
+		}
+	}
+	return pieces, true
 }
 
 // fill covers a time with the levels up to one: shorter levels take what whole
@@ -235,7 +251,7 @@ func fill(from, to int64, level int) []stretch {
 		unit := rollup.Levels[level].Step().Milliseconds()
 		first, last := (from+unit-1)/unit*unit, to/unit*unit
 		if first < last {
-			return append(append(fill(from, first, level-1), stretch{first, last, rollup.Levels[level]}), fill(last, to, level-1)...)
+			return append(append(fill(from, first, level-1), stretch{from: first, to: last, level: rollup.Levels[level]}), fill(last, to, level-1)...)
 		}
 	}
 	return nil
@@ -272,13 +288,17 @@ func (p *plan) answered(src Pinned) (names []string) {
 // cells is the SQL of the cells of the question that come from rollups: key1 …,
 // bucket where step is not 0, flows, packets, bytes, variance, rest and most.
 func (p *plan) cells(q *cellQuery, step int64) (parts []string) {
-	var terms []string
+	var filters []string
 	for _, c := range q.conditions() {
-		terms = append(terms, "("+c+")")
+		filters = append(filters, "("+c+")")
 	}
-	chosen := strings.Join(append(terms, "true"), " AND ")
 	for _, f := range p.faces {
 		for _, s := range p.pieces {
+			terms := slices.Clone(filters)
+			if s.scope != "" {
+				terms = append(terms, "("+s.scope+")")
+			}
+			chosen := strings.Join(append(terms, "true"), " AND ")
 			where := fmt.Sprintf("bucket >= %s AND bucket < %s", timeLiteral(time.UnixMilli(s.from)), timeLiteral(time.UnixMilli(s.to)))
 			if f.where != "" {
 				where += " AND " + f.where

@@ -60,24 +60,32 @@ const (
 	// ScopeOnce counts a byte once per router: an egress record does not count
 	// where its input interface exports ingress records in the same range.
 	ScopeOnce Scope = "once"
+
+	// ScopeNetwork counts a byte once for the whole network, where it enters it.
+	// It takes roles of interfaces (Names) to tell where that is.
+	ScopeNetwork Scope = "network"
 )
+
+// Scopes are all scopes.
+var Scopes = []Scope{ScopeAll, ScopeIngress, ScopeEgress, ScopeOnce, ScopeNetwork}
 
 // ParseScope returns the Scope called name; "" is ScopeAll.
 func ParseScope(name string) (Scope, error) {
-	switch s := Scope(name); s {
-	case "":
+	switch s := Scope(name); {
+	case s == "":
 		return ScopeAll, nil
-	case ScopeAll, ScopeIngress, ScopeEgress, ScopeOnce:
+	case slices.Contains(Scopes, s):
 		return s, nil
 	}
-	return "", fmt.Errorf("scope %q is unknown: expected all, ingress, egress or once", name)
+	return "", fmt.Errorf("scope %q is unknown: expected all, ingress, egress, once or network", name)
 }
 
 // Answer is the answer to a Report.
 type Answer struct {
 	Report // as it was asked, with From and To as used and the Metric and Scope that held
 
-	// Note says why the range is shorter than what was asked; "" where it is not.
+	// Note says why the range is shorter than what was asked, or what a Scope
+	// could not know; "" where there is no such thing.
 	Note string
 
 	Times []time.Time // beginnings of the buckets of a series; the last one may end early, at To
@@ -287,12 +295,12 @@ func aligned(from, to time.Time, bucket time.Duration) (time.Time, time.Time) {
 // report answers a report that is prepared. With wanted, its rows are those
 // groups.
 func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *wantedGroups) (*Answer, error) {
-	scope, stats, err := e.scope(ctx, archive, r)
+	scope, err := e.scope(ctx, archive, &r)
 	if err != nil {
 		return nil, err
 	}
 	q := cellQuery{
-		by: r.By, filters: r.Filters, scope: scope, raw: r.Raw,
+		by: r.By, filters: r.Filters, scope: scope.spans, raw: r.Raw,
 		from: r.From.UnixMilli(), to: r.To.UnixMilli(), step: r.Step.Milliseconds(),
 		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
 		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows,
@@ -308,7 +316,7 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Report: r, Note: note, Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{} && c.damaged == 0, Damaged: c.damaged, Stats: stats}
+	a := &Answer{Report: r, Note: strings.TrimSpace(scope.note + " " + note), Times: q.times(), Rest: c.rest, Exact: c.hidden == 0 && c.missing.Sums == Sums{} && c.damaged == 0, Damaged: c.damaged, Stats: scope.stats}
 	if r.Metric != PacketSize {
 		a.Missing = a.row(&cellRow{cell: c.missing}).Value
 	}
@@ -472,59 +480,4 @@ func (s *Stats) include(o Stats) {
 		s.SQL += ";\n\n"
 	}
 	s.SQL += o.SQL
-}
-
-// scope is the condition of flows that a report's Scope asks for, "" for none.
-func (e *Engine) scope(ctx context.Context, archive Archive, r Report) (string, Stats, error) {
-	const egress = "direction IS NOT DISTINCT FROM 1"
-	switch r.Scope {
-	case ScopeIngress:
-		return "direction IS DISTINCT FROM 1", Stats{}, nil
-	case ScopeEgress:
-		return egress, Stats{}, nil
-	case ScopeOnce:
-	default:
-		return "", Stats{}, nil
-	}
-	by, err := ParseDimensions("exporter,in_if,direction")
-	if err != nil {
-		return "", Stats{}, err
-	}
-	c, err := e.askCells(ctx, archive, cellQuery{by: by, from: r.From.UnixMilli(), to: r.To.UnixMilli(), metric: Flows, fromFlows: r.FromFlows})
-	if err != nil {
-		return "", Stats{}, err
-	}
-	// Whether an interface exports what comes in, and what comes in by it again
-	// where it goes out.
-	type interfaceKey struct{ exporter, index string }
-	type exports struct{ ingress, egress bool }
-	interfaces := map[interfaceKey]*exports{}
-	for _, row := range c.rows {
-		k := interfaceKey{keyLiteral(row.values[0]), keyLiteral(row.values[1])}
-		if interfaces[k] == nil {
-			interfaces[k] = &exports{}
-		}
-		switch direction, present := toUint(row.values[2]); {
-		case present && direction == 0:
-			interfaces[k].ingress = true
-		case present && direction == 1:
-			interfaces[k].egress = true
-		}
-	}
-	var duplicates []string
-	single := false // whether some egress records are the only ones
-	for k, x := range interfaces {
-		if x.egress && x.ingress {
-			duplicates = append(duplicates, fmt.Sprintf("exporter IS NOT DISTINCT FROM %s AND in_if IS NOT DISTINCT FROM %s", k.exporter, k.index))
-		}
-		single = single || x.egress && !x.ingress
-	}
-	slices.Sort(duplicates)
-	switch {
-	case len(duplicates) == 0:
-		return "", c.stats, nil
-	case !single:
-		return "direction IS DISTINCT FROM 1", c.stats, nil
-	}
-	return "NOT (" + egress + " AND (" + strings.Join(duplicates, " OR ") + "))", c.stats, nil
 }

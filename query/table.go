@@ -62,7 +62,7 @@ func (r *Request) cellQuery(what string, step int64) (cellQuery, error) {
 type cellQuery struct {
 	by       []Dimension
 	filters  []*Filter
-	scope    string // a further SQL condition of flows, or ""
+	scope    []scopeSpan // which records count, over the whole range and in its order; nil: all
 	raw      bool
 	from, to int64 // milliseconds
 	step     int64 // of a series, milliseconds; 0: none
@@ -418,7 +418,14 @@ func keyLiteral(v any) string {
 // cells is the SQL of the relation of cells, with buckets of length step, or
 // without buckets where it is 0.
 func (q *cellQuery) cells(step int64) string {
-	raw := q.rawCells(q.from, q.to, step)
+	raw := q.rawCells(q.from, q.to, step, "")
+	if len(q.scope) > 1 {
+		parts := make([]string, len(q.scope))
+		for i, span := range q.scope {
+			parts[i] = q.rawCells(span.from, span.to, step, fmt.Sprintf(" AND counts%d", i))
+		}
+		raw = strings.Join(parts, "\nUNION ALL\n")
+	}
 	if q.rollups.faces == nil {
 		return raw
 	}
@@ -435,6 +442,15 @@ func (q *cellQuery) selected() string {
 	if m := q.metric.row(); m.item != "" {
 		item = m.item + " AS item, "
 	}
+	switch len(q.scope) {
+	case 0:
+	case 1:
+		terms = append(terms, q.scope[0].condition())
+	default: // a flow may count for a part of its time
+		for i, span := range q.scope {
+			item += fmt.Sprintf("(%s) AS counts%d, ", span.condition(), i)
+		}
+	}
 	variance := "0::UBIGINT"
 	if !q.raw {
 		variance = "scaled(packets, greatest(sampling_rate, 1::UINTEGER) - 1::UINTEGER)"
@@ -444,9 +460,9 @@ func (q *cellQuery) selected() string {
 }
 
 // rawCells is the SQL of cells made of the relation selected: of what flowed
-// from from to to, which are within the range. A flow gives a cell of its own
-// to each bucket that it was in.
-func (q *cellQuery) rawCells(from, to, step int64) string {
+// from from to to, which are within the range, of flows of which holds what is
+// given. A flow gives a cell of its own to each bucket that it was in.
+func (q *cellQuery) rawCells(from, to, step int64, holds string) string {
 	keys := list(keyNames(len(q.by)), "")
 	if q.metric.row().item != "" {
 		keys += "item, "
@@ -460,7 +476,7 @@ func (q *cellQuery) rawCells(from, to, step int64) string {
 			counter, q.from, step, to, from))
 	}
 	// A flow that ended just when the range begins has nothing in it.
-	inside := fmt.Sprintf("s < %d AND (e > %d OR s >= %d)", to, from, from)
+	inside := fmt.Sprintf("s < %d AND (e > %d OR s >= %d)%s", to, from, from, holds)
 	if step == 0 {
 		return fmt.Sprintf("SELECT %s(s >= %d)::UBIGINT AS flows, %s FROM selected WHERE %s", keys, from, strings.Join(within, ", "), inside)
 	}

@@ -223,6 +223,8 @@ func (s *Server) failed(kind string, begin time.Time, err error) error {
 	case isWrong:
 		s.queries.WithLabelValues(kind, "wrong").Observe(time.Since(begin).Seconds())
 		return wrong
+	case errors.Is(err, query.ErrNoRoles):
+		outcome, problem = "wrong", huma.Error422UnprocessableEntity(err.Error())
 	case errors.Is(err, errFull):
 		outcome, problem = "refused", again(fmt.Sprintf("%d questions run and %d wait already: ask again in a few seconds, or raise query.waiting", s.Concurrency, s.Waiting))
 	case errors.Is(err, errWaited):

@@ -23,7 +23,7 @@ type reportInput struct {
 	Step    string `query:"step" doc:"Also as a series, in buckets so long: seconds, a span such as 5m, or auto. None makes no series"`
 	Compare string `query:"compare" doc:"Also the same range so much earlier: 24h, 7d"`
 	Mirror  bool   `query:"mirror" doc:"Also the other direction: source and destination swapped"`
-	Scope   string `query:"scope" enum:"all,ingress,egress,once" default:"all" doc:"Which records count where a router exports a packet twice, as it comes in and as it goes out; once counts each byte once per router"`
+	Scope   string `query:"scope" enum:"all,ingress,egress,once,network" default:"all" doc:"Which records count where packets are exported twice: by a router as they come in and as they go out (once counts each byte once per router), and by several routers (network counts it once for all, where it enters the network; it needs roles of interfaces)"`
 	Exact   bool   `query:"exact" doc:"From the flows themselves, as far as they are kept: rollups keep only the heaviest of many addresses"`
 
 	Overhead uint64 `query:"overhead" maximum:"1000" doc:"Bytes that l2bps adds to a packet; 0 is Ethernet's 18"`
@@ -44,7 +44,7 @@ type Report struct {
 	Groups  uint64      `json:"other_groups" doc:"How many rows that would be"`
 	Total   ReportRow   `json:"total" doc:"Every flow once; less than the sum of the rows where a dimension credits both sides of a flow"`
 	Left    []ReportRow `json:"left,omitempty" doc:"Rows that were among the first in the earlier range and are not now"`
-	Note    string      `json:"note,omitempty" doc:"Why the range is shorter than what was asked"`
+	Note    string      `json:"note,omitempty" doc:"Why the range is shorter than what was asked, or what the scope could not know"`
 	Exact   bool        `json:"exact" doc:"Whether the rows are what the flows add up to"`
 	Missing float64     `json:"missing,omitempty" doc:"Where not, how much a row may lack at most"`
 	Earlier *Report     `json:"earlier,omitempty" doc:"The earlier range: the same rows in the same order"`
@@ -369,7 +369,7 @@ func unknown(what, name string, known []string) error {
 type Grouping struct {
 	By     string `query:"by" default:"protocol" doc:"Dimensions, separated by commas; /api/fields lists them"`
 	Metric string `query:"metric" default:"bytes" enum:"bytes,packets,flows" doc:"What to rank by, and to draw"`
-	Scope  string `query:"scope" enum:"all,ingress,egress,once" default:"all" doc:"As of /api/report"`
+	Scope  string `query:"scope" enum:"all,ingress,egress,once,network" default:"all" doc:"As of /api/report"`
 }
 
 type topInput struct {

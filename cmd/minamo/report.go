@@ -44,7 +44,9 @@ minamo report NAME --help tells how to read one.
                     destination of the dimensions and the filter swapped
   --scope SCOPE     which records count where routers export packets twice, as
                     they come in and as they go out: all (default), ingress,
-                    egress, or once, which counts a byte once per router
+                    egress, once, which counts a byte once per router, or
+                    network, which counts it once for all of them, where it
+                    enters the network (by the roles of interfaces)
   --overhead BYTES  what l2bps adds to a packet (default 18: Ethernet's header
                     and checksum)
   --exact           from the flows themselves, as far as they are kept: rollups

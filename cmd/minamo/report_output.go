@@ -330,6 +330,8 @@ func (p *reportPrinter) notes() {
 		fmt.Fprintln(p.out, "Counted as packets go out (--scope egress).")
 	case query.ScopeOnce:
 		fmt.Fprintln(p.out, "Counted once per router (--scope once).")
+	case query.ScopeNetwork:
+		fmt.Fprintln(p.out, "Counted once for the whole network (--scope network).")
 	}
 	if a.Raw {
 		fmt.Fprintln(p.out, "Packets and bytes as exported (--raw).")

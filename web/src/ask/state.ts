@@ -4,13 +4,13 @@
 //
 //   range    15m 1h 6h 24h 7d …, or FROM..TO in RFC 3339      (24h)
 //   filter   text of the filter language                      (none)
-//   scope    all, ingress, egress, once                       (all)
+//   scope    all, ingress, egress, once, network              (all)
 //   raw      1: as exported, not scaled by sampling rates     (scaled)
 //   refresh  seconds between refreshes, 0 for none            (30)
 
 export type Range = { last: number } | { from: number; to: number }
 
-export const scopes = ['all', 'ingress', 'egress', 'once'] as const
+export const scopes = ['all', 'ingress', 'egress', 'once', 'network'] as const
 export const refreshes = [5, 10, 30, 60, 0] as const
 export const presets = ['5m', '15m', '1h', '6h', '24h', '7d', '30d'] as const
 

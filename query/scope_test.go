@@ -1,0 +1,188 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/store"
+)
+
+// Two routers with an interface 1 to the outside and an interface 11 to each
+// other; what comes in by the first one's goes out by the second's.
+var twoRoles = Names{Roles: map[InterfaceID]string{
+	{netip.MustParseAddr("192.0.2.1"), 1}: "external", {netip.MustParseAddr("192.0.2.1"), 11}: "core",
+	{netip.MustParseAddr("192.0.2.2"), 1}: "customer", {netip.MustParseAddr("192.0.2.2"), 11}: "core",
+}}
+
+// metered adds what a router says of a minute in which so many bits a second went
+// through it.
+func metered(b *flow.Batch, router byte, in, out uint64, direction int, minute time.Time, bps uint64) {
+	const parts = 4
+	for part := range parts {
+		i := b.Extend(1)
+		b.SetAddr(flow.Exporter, i, flow.AddrFrom4([4]byte{192, 0, 2, router}))
+		b.SetAddr(flow.SrcAddr, i, flow.AddrFrom4([4]byte{198, 51, 100, byte(part)}))
+		b.SetAddr(flow.DstAddr, i, flow.AddrFrom4([4]byte{203, 0, 113, 1}))
+		start := minute.Add(time.Duration(part) * time.Minute / parts)
+		b.SetUint(flow.Start, i, uint64(start.UnixMilli()))
+		b.SetUint(flow.End, i, uint64(start.Add(time.Minute/parts).UnixMilli()))
+		b.SetUint(flow.Packets, i, 60)
+		b.SetUint(flow.Bytes, i, bps*60/8/parts)
+		b.SetUint(flow.SamplingRate, i, 1)
+		b.SetUint(flow.InIf, i, in)
+		b.SetUint(flow.OutIf, i, out)
+		if direction >= 0 {
+			b.SetUint(flow.Direction, i, uint64(direction))
+		}
+	}
+}
+
+// archived keeps flows, and sums them up.
+func archived(t *testing.T, b *flow.Batch) string {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := store.WriteSegment(dir, b, rolledFrom.Add(24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: dir}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Compact(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// The same 100 Mbit/s through two exporters: 200 without the scope, and 100 with
+// it.
+func TestScopeNetworkCountsOnce(t *testing.T) {
+	e := newEngine(t)
+	b := flow.NewBatch(1)
+	for m := range 60 {
+		minute := rolledFrom.Add(time.Duration(m) * time.Minute)
+		metered(b, 1, 1, 11, -1, minute, 100e6)
+		metered(b, 2, 11, 1, 0, minute, 100e6)
+	}
+	archive := Dir(archived(t, b))
+	r := Report{From: rolledFrom, To: rolledFrom.Add(time.Hour), Metric: BPS, Step: time.Minute, Scope: ScopeNetwork}
+	if _, err := e.Report(t.Context(), archive, r); !errors.Is(err, ErrNoRoles) {
+		t.Errorf("without roles: %v", err)
+	}
+	if err := e.SetNames(t.Context(), twoRoles); err != nil {
+		t.Fatal(err)
+	}
+	for scope, want := range map[Scope]float64{ScopeAll: 200e6, ScopeOnce: 200e6, ScopeIngress: 200e6, ScopeEgress: 0, ScopeNetwork: 100e6} {
+		r.Scope = scope
+		a, err := e.Report(t.Context(), archive, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Total.Value != want || len(a.Rows) > 0 && slices.ContainsFunc(a.Rows[0].Values, func(v float64) bool { return v != want }) {
+			t.Errorf("scope %s: %v bit/s, want %v", scope, a.Total.Value, want)
+		}
+	}
+	// By who is known of interfaces' sums, these answer; by others, flows.
+	for by, table := range map[string]string{"exporter": "interfaces_hour", "in_role": "interfaces_hour", "src_addr": "flows"} {
+		r.By, r.Step, r.Scope = mustDimensions(t, by), 0, ScopeNetwork
+		a, err := e.Report(t.Context(), archive, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Total.Value != 100e6 || !slices.Contains(a.Stats.Tables, table) {
+			t.Errorf("by %s: %v bit/s, by %v", by, a.Total.Value, a.Stats.Tables)
+		}
+	}
+	// An interface that has lost its role counts, and is told of.
+	partly := Names{Roles: map[InterfaceID]string{{netip.MustParseAddr("192.0.2.1"), 1}: "external"}}
+	if err := e.SetNames(t.Context(), partly); err != nil {
+		t.Fatal(err)
+	}
+	r.By = nil
+	if a, err := e.Report(t.Context(), archive, r); err != nil || a.Total.Value != 200e6 || !strings.Contains(a.Note, "1 interfaces without a role have 50 %") {
+		t.Errorf("%v bit/s, %q, %v", a.Total.Value, a.Note, err)
+	}
+}
+
+// Where nothing is copied, the scope adds no condition: all sums answer.
+func TestScopeNetworkOfWhatIsOnceAnyway(t *testing.T) {
+	e := newEngine(t)
+	b := flow.NewBatch(1)
+	metered(b, 1, 1, 11, 0, rolledFrom, 100e6)
+	metered(b, 2, 1, 11, 0, rolledFrom, 50e6)
+	if err := e.SetNames(t.Context(), twoRoles); err != nil {
+		t.Fatal(err)
+	}
+	a, err := e.Report(t.Context(), Dir(archived(t, b)), Report{From: rolledFrom, To: rolledFrom.Add(time.Hour), By: mustDimensions(t, "src_addr"), Metric: Bytes, Scope: ScopeNetwork})
+	if err != nil || a.Total.Value != 150e6*60/8 || slices.Contains(a.Stats.Tables, "flows") {
+		t.Errorf("%v bytes by %v: %v", a.Total.Value, a.Stats.Tables, err)
+	}
+}
+
+// A router that meters both ways, then only what goes out, then both again: its
+// egress records count exactly while nothing else tells of them, by all the
+// dimensions, from sums and from flows.
+func TestScopeFollowsARouterThatChanges(t *testing.T) {
+	e := newEngine(t)
+	if err := e.SetNames(t.Context(), twoRoles); err != nil {
+		t.Fatal(err)
+	}
+	b := flow.NewBatch(1)
+	for m := range 120 {
+		minute := rolledFrom.Add(time.Duration(m) * time.Minute)
+		if m < 40 || m >= 80 {
+			metered(b, 1, 1, 11, 0, minute, 80e6)
+		}
+		metered(b, 1, 1, 11, 1, minute, 80e6)
+		metered(b, 2, 11, 1, 0, minute, 80e6)
+	}
+	archive := Dir(archived(t, b))
+	for _, scope := range []Scope{ScopeOnce, ScopeNetwork} {
+		want := map[Scope]float64{ScopeOnce: 160e6, ScopeNetwork: 80e6}[scope]
+		for _, by := range []string{"", "exporter", "src_addr"} {
+			for _, m := range []Metric{BPS, P95, Sources} {
+				r := Report{From: rolledFrom, To: rolledFrom.Add(2 * time.Hour), Metric: m, Step: 5 * time.Minute, Scope: scope}
+				if by != "" {
+					r.By = mustDimensions(t, by)
+				}
+				got, err := e.Report(t.Context(), archive, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				flows, err := e.Report(t.Context(), unrolled{archive}, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g, w := fmt.Sprintf("%+v", plainAnswer(got)), fmt.Sprintf("%+v", plainAnswer(flows)); g != w {
+					t.Errorf("%s by %q, %s, from sums:\n%s\nfrom flows:\n%s", scope, by, m, g, w)
+				}
+				if m != BPS {
+					continue
+				}
+				sum := make([]float64, len(got.Times))
+				for _, row := range got.Rows {
+					for i, v := range row.Values {
+						sum[i] += v
+					}
+				}
+				for i, v := range sum {
+					if math.Abs(v-want) > 1 {
+						t.Errorf("%s by %q: %v bit/s in bucket %d, want %v", scope, by, v, i, want)
+					}
+				}
+			}
+		}
+	}
+}
