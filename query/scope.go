@@ -130,7 +130,7 @@ func (e *Engine) roles() (role func(counting.Interface) string, known bool) {
 	return func(i counting.Interface) string { return n.Roles[InterfaceID(i)] }, true
 }
 
-// roleNote says what the network's scope could not know.
+// roleNote says what the network's scope could not know, where it matters.
 func roleNote(sums []counting.Sum, role func(counting.Interface) string, exit bool) string {
 	if exit {
 		return "No router meters what enters the network: what leaves it is counted, and what was dropped is not."
@@ -144,10 +144,10 @@ func roleNote(sums []counting.Sum, role func(counting.Interface) string, exit bo
 			interfaces[i] = true
 		}
 	}
-	if unknown == 0 {
-		return ""
+	if unknown < all/1000 || unknown == 0 {
+		return "" // it changes nothing
 	}
-	return fmt.Sprintf("%d interfaces without a role have %.2g %% of the bytes, and count as the network's boundary.", len(interfaces), float64(unknown)/float64(all)*100)
+	return fmt.Sprintf("Interfaces without a role (%d) have %.2g %% of the bytes, and count as the network's boundary.", len(interfaces), float64(unknown)/float64(all)*100)
 }
 
 // spans says when which records count. Which are copies because their router

@@ -111,7 +111,7 @@ func TestScopeNetworkCountsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.By = nil
-	if a, err := e.Report(t.Context(), archive, r); err != nil || a.Total.Value != 200e6 || !strings.Contains(a.Note, "1 interfaces without a role have 50 %") {
+	if a, err := e.Report(t.Context(), archive, r); err != nil || a.Total.Value != 200e6 || !strings.Contains(a.Note, "Interfaces without a role (1) have 50 %") {
 		t.Errorf("%v bit/s, %q, %v", a.Total.Value, a.Note, err)
 	}
 }
