@@ -223,6 +223,7 @@ func (c *Collector) read(s *socket) {
 			return
 		}
 		received := c.cfg.Clock().UnixMilli()
+		c.Exporters.Balance(received)
 		for i := range n {
 			data, source := s.datagram(i)
 			c.Exporters.Decode(data, source, received, batch)

@@ -29,6 +29,8 @@ type ExporterConfig struct {
 	// KeepClock leaves times as the device said them, however absurd:
 	// `minamo decode` shows what is in the datagram.
 	KeepClock bool
+
+	FlowLimit float64 // flow records a second beyond which rows are thinned (thin.go); 0: never
 }
 
 // Exporters is what is known of every exporter, by address. It is safe for
@@ -46,6 +48,8 @@ type Exporters struct {
 	mu      sync.RWMutex
 	byAddr  map[netip.Addr]*exporter
 	evicted uint64 // exporters forgotten to make room
+
+	thinner thinner
 
 	unknown struct { // datagrams that no exporter's protocol could be told of
 		mu       sync.Mutex
@@ -73,6 +77,7 @@ type exporter struct {
 	evicted bool // forgotten: nothing new may be kept here
 
 	maxDomains int
+	arrivals   arrivals
 }
 
 // Session is what lives and dies with a transport session (RFC 7011 §8.1):
@@ -114,7 +119,7 @@ func NewExporters(cfg ExporterConfig, log *slog.Logger) *Exporters {
 	if cfg.Domains <= 0 {
 		cfg.Domains = 1024
 	}
-	e := &Exporters{cfg: cfg, log: log, byAddr: map[netip.Addr]*exporter{}}
+	e := &Exporters{cfg: cfg, log: log, byAddr: map[netip.Addr]*exporter{}, thinner: thinner{limit: cfg.FlowLimit}}
 	e.unknown.versions = map[uint32]uint64{}
 	e.sflow.New = func() any { return new(sflow.Message) }
 	return e
@@ -293,8 +298,9 @@ func (e *Exporters) decodeSFlow(datagram []byte, source netip.Addr, received int
 	})
 }
 
-// finish completes the rows [from, to) of one exporter's domain: who exported
-// them, how they were sampled, and when they were, as far as can be believed.
+// finish completes the rows [from, to) of one exporter's domain, which are the
+// last of the batch: who exported them, how they were sampled, and when they
+// were, as far as can be believed. Then some may be thinned out.
 // exported is the time of the datagram's header, 0 where it has none.
 func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain, exported int64) {
 	addr := flow.AddrFrom(x.addr)
@@ -310,6 +316,9 @@ func (e *Exporters) finish(b *flow.Batch, from, to int, x *exporter, d *domain, 
 		x.count("time_clamped", clampTimes(b, from, to))
 	}
 	d.observed.flows(b, from, to, exported)
+	if e.cfg.FlowLimit > 0 {
+		x.thin(b, from)
+	}
 }
 
 // problems adds a datagram's problem counts to the exporter's and returns

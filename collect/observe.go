@@ -20,6 +20,7 @@ type observation struct {
 
 	// Of every datagram one row is looked at more closely.
 	ingress, egress  uint64 // by IE 61
+	sizes            recordSizes
 	scaled, unscaled uint64 // sampled, and its packets a multiple of the rate, or not
 
 	offsets   [offsetRoom]int64 // ms, one in offsetEvery, since last read
@@ -95,7 +96,9 @@ func (o *observation) flows(b *flow.Batch, from, to int, exported int64) {
 			o.ingress++
 		}
 	}
-	if rate, packets := uint64(b.U32(flow.SamplingRate)[row]), b.U64(flow.Packets)[row]; rate > 1 && packets > 0 {
+	packets := b.U64(flow.Packets)[row]
+	o.sizes.one(packets, b.U64(flow.Bytes)[row], uint64(to-from))
+	if rate := uint64(b.U32(flow.SamplingRate)[row]); rate > 1 && packets > 0 {
 		if packets%rate == 0 {
 			o.scaled++
 		} else {

@@ -21,6 +21,7 @@ type ExporterStatus struct {
 	Waiting     int               `json:"waiting" doc:"Data sets that wait for their template"`
 	Malformed   uint64            `json:"malformed" doc:"Datagrams that could not be used at all"`
 	Problems    map[string]uint64 `json:"problems" doc:"What went wrong, by kind"`
+	KeptOneIn   uint32            `json:"kept_one_in" doc:"Of so many of its flow records one is kept now, and its sampling rate multiplied, because more come than budget.collector allows; 1: every one is kept"`
 	Domains     []DomainStatus    `json:"domains" doc:"Its observation domains"`
 }
 
@@ -76,6 +77,7 @@ func (x *exporter) status() ExporterStatus {
 		LastSeen:  time.UnixMilli(x.lastSeen).UTC(),
 		Malformed: x.malformed,
 		Problems:  maps.Clone(x.problems),
+		KeptOneIn: max(x.arrivals.keep.Load(), 1),
 		Domains:   []DomainStatus{},
 	}
 	for session := range x.sessions {
@@ -199,6 +201,7 @@ var (
 	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
 	descClock           = prometheus.NewDesc("minamo_exporter_clock_offset_seconds", "The exporter's clock minus ours, by its last datagram.", []string{"exporter", "protocol", "domain"}, nil)
 	descTemplates       = prometheus.NewDesc("minamo_exporter_templates", "Templates known.", []string{"exporter"}, nil)
+	descKeptOneIn       = prometheus.NewDesc("minamo_exporter_kept_one_in", "Of so many flow records one is kept, because more come than budget.collector allows; 1: every one is.", []string{"exporter"}, nil)
 	descMalformed       = prometheus.NewDesc("minamo_exporter_malformed_datagrams_total", "Datagrams that could not be used at all.", []string{"exporter"}, nil)
 	descProblems        = prometheus.NewDesc("minamo_exporter_problems_total", "What went wrong in datagrams that could be used, by kind.", []string{"exporter", "kind"}, nil)
 	descExporters       = prometheus.NewDesc("minamo_exporters", "Exporters known.", nil, nil)
@@ -210,7 +213,7 @@ var (
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSocketDatagrams, descSocketBytes, descSocketDrops,
 		descOpen, descAccepted, descEnded, descMessages, descMessageBytes, descRejected, descDatagrams,
-		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descDiscards, descCounterSamples, descTemplates, descMalformed, descProblems,
+		descFlows, descMissing, descSamples, descReordered, descRestarts, descClock, descDiscards, descCounterSamples, descTemplates, descKeptOneIn, descMalformed, descProblems,
 		descExporters, descEvicted, descSinkErrors} {
 		descs <- d
 	}
@@ -245,6 +248,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	for _, x := range exporters {
 		name := x.Exporter.String()
 		gauge(descTemplates, float64(x.Templates), name)
+		gauge(descKeptOneIn, float64(x.KeptOneIn), name)
 		counter(descMalformed, x.Malformed, name)
 		for kind, n := range x.Problems {
 			counter(descProblems, n, name, kind)

@@ -265,6 +265,7 @@ func (c *Collector) serve(s *streams, x *connection) (ending, error) {
 			c.log.Info("exporter connects", "exporter", x.source, "listen", s.endpoint.String())
 			session = c.Exporters.Connect(x.source)
 		}
+		c.Exporters.Balance(c.cfg.Clock().UnixMilli())
 		batch := c.connections.batches.Get().(*flow.Batch)
 		for batch.Len() < batchRows && length <= r.Buffered() {
 			message, _ := r.Peek(length)

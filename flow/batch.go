@@ -252,6 +252,39 @@ func (b *Batch) Truncate(n int) {
 	}
 }
 
+// Keep drops the rows from from on but those listed, which are in their order.
+func (b *Batch) Keep(from int, rows []int32) {
+	var present Mask
+	for _, m := range b.Present[from:b.n] {
+		present.Or(m)
+	}
+	for c := range present.All() {
+		switch Schema[c].Kind {
+		case Uint8:
+			gather(b.U8(c), from, rows)
+		case Uint16:
+			gather(b.U16(c), from, rows)
+		case Uint32:
+			gather(b.U32(c), from, rows)
+		case Time:
+			gather(b.Time(c), from, rows)
+		case Address:
+			gather(b.Addr(c), from, rows)
+		default:
+			gather(b.U64(c), from, rows)
+		}
+	}
+	gather(b.Present, from, rows)
+	b.Truncate(from + len(rows))
+}
+
+// gather moves the listed values to from and behind.
+func gather[T any](v []T, from int, rows []int32) {
+	for i, row := range rows {
+		v[from+i] = v[row]
+	}
+}
+
 // Reset drops all rows and keeps the room.
 func (b *Batch) Reset() { b.Truncate(0) }
 

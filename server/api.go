@@ -55,11 +55,11 @@ type Status struct {
 	Version           string                 `json:"version"`
 	Started           time.Time              `json:"started"`
 	Now               time.Time              `json:"now"`
-	FlowsPerSecond    float64                `json:"flows_per_second" doc:"Flow records received per second"`
+	FlowsPerSecond    float64                `json:"flows_per_second" doc:"Flow records received per second, without those thinned out"`
 	PacketsPerSecond  float64                `json:"packets_per_second" doc:"Packets per second in those flows, scaled by the sampling rate"`
 	BitsPerSecond     float64                `json:"bits_per_second" doc:"Layer-3 bits per second in those flows, scaled by the sampling rate"`
 	RateWindowSeconds int                    `json:"rate_window_seconds" doc:"The rates are means over this time"`
-	FlowsTotal        uint64                 `json:"flows_total" doc:"Flow records received since the start"`
+	FlowsTotal        uint64                 `json:"flows_total" doc:"Flow records received since the start, without those thinned out"`
 	DatagramsTotal    uint64                 `json:"datagrams_total" doc:"Datagrams received since the start, and messages by connections"`
 	Listen            []string               `json:"listen" doc:"Where exporters may send"`
 	Connections       []collect.StreamStatus `json:"connections" doc:"Of the addresses that take connections"`
@@ -144,6 +144,7 @@ var problemHelp = map[string]string{
 	"counters_refused":    "An exporter tells the counters of more interfaces than are kept of one.",
 	"samples_over_limit":  "sFlow datagrams hold more samples than collect.limits.samples: the rest of each was left.",
 	"domains_forgotten":   "An exporter has more observation domains than collect.limits.domains: those silent the longest were forgotten.",
+	"thinned":             "More flows came than budget.collector allows: of some exporters only one row in k was kept, and its sampling rate multiplied. /api/budget/plan tells which sampling rates would keep the limit.",
 	"sampling_rejected":   "An exporter announced a sampling rate that cannot be: the flows are counted as not sampled.",
 }
 
