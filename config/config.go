@@ -23,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/snmp"
 )
 
 // DefaultText is the commented default configuration.
@@ -38,8 +39,10 @@ type Config struct {
 	Collect Collect  `yaml:"collect"`
 	Columns []Column `yaml:"columns"`
 	Geo     Geo      `yaml:"geo"`
+	SNMP    SNMP     `yaml:"snmp"`
 	Store   Store    `yaml:"store"`
 	Query   Query    `yaml:"query"`
+	Budget  Budget   `yaml:"budget"`
 	Log     Log      `yaml:"log"`
 }
 
@@ -86,9 +89,55 @@ type Sampling struct {
 	Rate      uint32 `yaml:"rate"`
 }
 
+// Budget is how many flow records a second there may be.
+type Budget struct {
+	Collector int           `yaml:"collector"` // 0: any
+	Exporters []FlowsBudget `yaml:"exporters"`
+}
+
+// FlowsBudget is what each of some exporters may send.
+type FlowsBudget struct {
+	Exporters Prefix `yaml:"exporters"`
+	Flows     int    `yaml:"flows"` // records a second
+}
+
 // Geo names the databases of countries and ASes.
 type Geo struct {
 	Databases []string `yaml:"databases"`
+}
+
+// SNMP is whom to ask for interfaces' names and counters, and how.
+type SNMP struct {
+	Interval    Duration `yaml:"interval"`
+	Timeout     Duration `yaml:"timeout"`
+	Retries     int      `yaml:"retries"`
+	Concurrency int      `yaml:"concurrency"`
+	Devices     []Access `yaml:"devices"`
+}
+
+// Access is how some exporters are asked.
+type Access struct {
+	Exporters       Prefix  `yaml:"exporters"`
+	Address         Address `yaml:"address"`
+	Port            uint16  `yaml:"port"`
+	Version         string  `yaml:"version"`
+	Community       Secret  `yaml:"community"`
+	User            string  `yaml:"user"`
+	Auth            string  `yaml:"auth"`
+	AuthPassword    Secret  `yaml:"auth-password"`
+	Privacy         string  `yaml:"privacy"`
+	PrivacyPassword Secret  `yaml:"privacy-password"`
+	Context         string  `yaml:"context"`
+	Repetitions     uint32  `yaml:"repetitions"`
+}
+
+// SNMP is the same for package snmp.
+func (a *Access) SNMP() snmp.Access {
+	return snmp.Access{
+		Exporters: a.Exporters.Prefix, Address: a.Address.Addr, Port: a.Port, Version: a.Version, Community: a.Community.Secret,
+		User: a.User, Auth: a.Auth, AuthPassword: a.AuthPassword.Secret, Privacy: a.Privacy, PrivPassword: a.PrivacyPassword.Secret,
+		Context: a.Context, Repetitions: a.Repetitions,
+	}
 }
 
 // Store is how flow data are kept.
@@ -239,7 +288,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 		}
 	default:
 		if err := n.Decode(v.Addr().Interface()); err != nil {
-			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint32: "a whole number, not negative", reflect.String: "text", reflect.Bool: "true or false"}[v.Kind()]
+			expected := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint16: "a whole number up to 65535", reflect.Uint32: "a whole number, not negative", reflect.String: "text", reflect.Bool: "true or false"}[v.Kind()]
 			d.fault(n, "%s: expected %s, found %q", key, expected, n.Value)
 			return
 		}
@@ -284,6 +333,20 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		}
 		if s.Rate == 0 {
 			d.fault(n, "%s: rate is missing or 0", path)
+		}
+	case FlowsBudget:
+		if !s.Exporters.IsValid() {
+			d.fault(n, "%s: exporters is missing", path)
+		}
+		if s.Flows <= 0 {
+			d.fault(child(n, "flows"), "%s: flows: expected more than 0 a second", path)
+		}
+	case Access:
+		if len(d.faults) > faults {
+			return
+		}
+		if a := s.SNMP(); a.Check() != nil {
+			d.fault(n, "%s: %v", path, a.Check())
 		}
 	case Column:
 		if len(d.faults) > faults {
@@ -352,7 +415,23 @@ func check(key string, v reflect.Value) string {
 		if v.Int() < 0 || v.Int() > 256 {
 			return "expected 0 to 256"
 		}
-	case "query.waiting":
+	case "snmp.interval":
+		if d := time.Duration(v.Int()); d < 10*time.Second || d > time.Hour {
+			return "expected between 10s and 1h"
+		}
+	case "snmp.timeout":
+		if d := time.Duration(v.Int()); d < 10*time.Millisecond || d > time.Minute {
+			return "expected between 10ms and 1m"
+		}
+	case "snmp.retries":
+		if v.Int() < 0 || v.Int() > 10 {
+			return "expected 0 to 10"
+		}
+	case "snmp.concurrency":
+		if v.Int() < 1 || v.Int() > 1000 {
+			return "expected 1 to 1000"
+		}
+	case "query.waiting", "budget.collector":
 		if v.Int() < 0 {
 			return "expected 0 or more"
 		}
@@ -483,5 +562,40 @@ func (p *Prefix) parse(text string) error {
 		return fmt.Errorf("expected an address or a prefix such as 192.0.2.0/24, found %q", text)
 	}
 	p.Prefix = v.Masked()
+	return nil
+}
+
+// Address is an IP address.
+type Address struct{ netip.Addr }
+
+func (a *Address) parse(text string) (err error) {
+	if a.Addr, err = netip.ParseAddr(text); err != nil {
+		return fmt.Errorf("expected an address, found %q", text)
+	}
+	return nil
+}
+
+// Secret is a community or a password: the text itself, file:PATH for the first
+// line of a file, or env:NAME for a variable of the environment. It is never
+// shown.
+type Secret struct{ snmp.Secret }
+
+func (s *Secret) parse(text string) error {
+	if path, ok := strings.CutPrefix(text, "file:"); ok {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text, _, _ = strings.Cut(string(content), "\n")
+		text = strings.TrimRight(text, "\r")
+	} else if name, ok := strings.CutPrefix(text, "env:"); ok {
+		if text, ok = os.LookupEnv(name); !ok {
+			return fmt.Errorf("the environment has no variable %s", name)
+		}
+	}
+	if text == "" {
+		return errors.New("it is empty")
+	}
+	s.Secret = snmp.Secret(text)
 	return nil
 }

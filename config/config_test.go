@@ -1,7 +1,9 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +90,16 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		"tunnel":          {"collect: {decapsulate: [vxlan, wireguard]}", `:1:32: collect.decapsulate: expected one of 6in4, geneve, gre`},
 		"limit":           {"collect:\n  limits: {templates: 0}", `:2:23: collect.limits.templates: expected 1 or more`},
 		"tls":             {"listen:\n  - tls://:4740", `:2:5: listen: tls://:4740 needs a certificate`},
+		"no flows":        {"budget:\n  exporters:\n    - exporters: 192.0.2.1", `:3:7: budget.exporters: flows: expected more than 0`},
+		"flows of nobody": {"budget: {exporters: [{flows: 5}]}", `:1:22: budget.exporters: exporters is missing`},
+		"less than none":  {"budget: {collector: -1}", `:1:21: budget.collector: expected 0 or more`},
+		"nobody's access": {"snmp:\n  devices:\n    - community: public", `:3:7: snmp.devices: exporters is missing`},
+		"empty secret":    {"snmp: {devices: [{exporters: 192.0.2.1, community: \"\"}]}", `:1:52: snmp.devices.community: it is empty`},
+		"no secret file":  {"snmp: {devices: [{exporters: 192.0.2.1, community: 'file:/nowhere'}]}", `:1:52: snmp.devices.community: open /nowhere`},
+		"no variable":     {"snmp: {devices: [{exporters: 192.0.2.1, community: 'env:MINAMO_NOWHERE'}]}", `the environment has no variable MINAMO_NOWHERE`},
+		"no password":     {"snmp: {devices: [{exporters: 192.0.2.1, user: a, auth: sha}]}", `:1:18: snmp.devices: auth-password: 8 characters`},
+		"port too great":  {"snmp: {devices: [{exporters: 192.0.2.1, port: 70000}]}", `:1:47: snmp.devices.port: expected a whole number up to 65535`},
+		"too often":       {"snmp: {interval: 1s}", `:1:18: snmp.interval: expected between 10s and 1h`},
 		"section missing": {"store: 5", `:1:8: store: expected keys and values`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +132,27 @@ func TestLoadOverridesDefaults(t *testing.T) {
 	}
 	if c.Store.MaxSize != 1_500_000_000 || c.Store.MaxAge != 0 || c.Data != "./data" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestSecrets: they come from where it is said, and are not shown.
+func TestSecrets(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "m.yaml")
+	t.Setenv("MINAMO_TEST_PRIVACY", "of-the-environment")
+	os.WriteFile(filepath.Join(dir, "secret"), []byte("of-the-file\r\nmore\n"), 0o600)
+	os.WriteFile(file, []byte("snmp:\n  devices:\n    - {exporters: 192.0.2.0/24, user: u, auth: sha256, auth-password: 'file:"+dir+"/secret', privacy: aes, privacy-password: 'env:MINAMO_TEST_PRIVACY'}\n    - {exporters: '::/0', community: plain-text}\n"), 0o644)
+	c, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := c.SNMP.Devices[0].SNMP(), c.SNMP.Devices[1].SNMP(); a.AuthPassword != "of-the-file" || a.PrivPassword != "of-the-environment" || b.Community != "plain-text" {
+		t.Errorf("%q %q %q", string(a.AuthPassword), string(a.PrivPassword), string(b.Community))
+	}
+	text, err := json.Marshal(c.SNMP)
+	shown := fmt.Sprintf("%v %+v %#v %s", c.SNMP, c.SNMP, c.SNMP, text)
+	if err != nil || strings.Contains(shown, "of-the-") || strings.Contains(shown, "plain-text") {
+		t.Errorf("%s, %v", shown, err)
 	}
 }
 

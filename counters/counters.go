@@ -270,13 +270,15 @@ func between(was, now *Interface) (Interval, outcome) {
 	if !ok {
 		return Interval{}, reset
 	}
-	if seconds := moved.To.Sub(moved.From).Seconds(); now.Speed > 0 {
-		// More than twice what the line can carry is no traffic. And where 32 bits
-		// may have wrapped more than once nobody can tell.
-		most := float64(now.Speed) / 8 * seconds
-		if float64(to.InOctets) > 2*most+1e6 || float64(to.OutOctets) > 2*most+1e6 || narrow && most > 1<<32 {
-			return Interval{}, reset
-		}
+	// No line carries so much; speeds of tunnels and loopbacks mean little.
+	seconds := moved.To.Sub(moved.From).Seconds()
+	most := max(2*float64(now.Speed), 10e9) / 8 * seconds
+	if float64(to.InOctets) > most || float64(to.OutOctets) > most {
+		return Interval{}, reset
+	}
+	// Nobody can tell how often 32 bits have wrapped.
+	if narrow && float64(now.Speed)/8*seconds > 1<<32 {
+		return Interval{}, reset
 	}
 	return moved, fine
 }

@@ -1,0 +1,129 @@
+package snmp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/minamo-flow/minamo/internal/durable"
+)
+
+// Device is what is known of a device that is asked.
+type Device struct {
+	Address     netip.Addr `json:"address" doc:"Of the exporter"`
+	Version     string     `json:"version" doc:"2c or 3"`
+	Name        string     `json:"name" doc:"sysName"`
+	Description string     `json:"description" doc:"sysDescr"`
+	Uptime      float64    `json:"uptime_seconds" doc:"sysUpTime, when it answered last"`
+	Reachable   bool       `json:"reachable" doc:"It answered when it was asked last"`
+	LastPolled  time.Time  `json:"last_polled"`
+	LastAnswer  time.Time  `json:"last_answer"`
+	Error       string     `json:"error,omitempty" doc:"Why it did not"`
+	Interfaces  int        `json:"interfaces" doc:"How many it has"`
+	Took        float64    `json:"poll_milliseconds" doc:"How long asking it took, all requests together"`
+	Requests    int        `json:"requests" doc:"How many that were"`
+	Renumbered  *time.Time `json:"renumbered,omitempty" doc:"When its interfaces were last found with other numbers"`
+}
+
+// Interface is what a device calls one of its interfaces.
+type Interface struct {
+	Index       uint32 `json:"index"`                 // ifIndex
+	Name        string `json:"name"`                  // ifName
+	Description string `json:"description,omitempty"` // ifDescr
+	Alias       string `json:"alias,omitempty"`       // ifAlias: what the operator wrote
+	Type        uint32 `json:"type,omitempty"`        // IANAifType
+	Speed       uint64 `json:"speed,omitempty"`       // bit/s
+	Up          bool   `json:"up"`                    // ifOperStatus
+}
+
+// saved is what outlives a restart: so that flows have names while nobody has
+// answered yet, and in commands.
+type saved struct {
+	Version int           `json:"version"`
+	Devices []savedDevice `json:"devices"`
+}
+
+type savedDevice struct {
+	Device
+	List []Interface `json:"list"`
+}
+
+const stateVersion = 1
+
+// Load reads what devices call their interfaces from the file that a Poller
+// keeps, for commands. That there is none is no error.
+func Load(path string) (map[netip.Addr][]Interface, error) {
+	devices, err := load(path)
+	all := map[netip.Addr][]Interface{}
+	for _, d := range devices {
+		all[d.Address] = d.List
+	}
+	return all, err
+}
+
+func load(path string) ([]savedDevice, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s saved
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.Version != stateVersion {
+		return nil, fmt.Errorf("%s: version %d is not known here", path, s.Version)
+	}
+	return s.Devices, nil
+}
+
+// save writes what is known. p.mu is not held.
+func (p *Poller) save() error {
+	p.mu.Lock()
+	s := saved{Version: stateVersion, Devices: []savedDevice{}}
+	for _, address := range slices.SortedFunc(maps.Keys(p.devices), netip.Addr.Compare) {
+		d := p.devices[address]
+		if len(d.list) > 0 {
+			s.Devices = append(s.Devices, savedDevice{d.Device, d.list})
+		}
+	}
+	p.mu.Unlock()
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(p.cfg.StateFile, text)
+}
+
+// moved tells whether interfaces have other numbers than they had: a name that
+// was there once, and is there once now, elsewhere.
+func moved(was, now []Interface) bool {
+	numbers := func(list []Interface) map[string]uint32 {
+		by, twice := map[string]uint32{}, map[string]bool{}
+		for _, i := range list {
+			if _, there := by[i.Name]; there {
+				twice[i.Name] = true
+			}
+			by[i.Name] = i.Index
+		}
+		for name := range twice {
+			delete(by, name)
+		}
+		return by
+	}
+	before := numbers(was)
+	for name, index := range numbers(now) {
+		if old, there := before[name]; there && old != index && name != "" {
+			return true
+		}
+	}
+	return false
+}
