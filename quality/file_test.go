@@ -29,7 +29,7 @@ func full(at time.Time) *Minute {
 		At: at, Span: 2 * time.Minute, Started: true,
 		Sockets: []Socket{{"udp://[::]:2055", 100, 3}, {"tcp://:4739", 0, 0}},
 		Exporters: []Exporter{
-			{Address: one, Malformed: 1, MalformedParts: 2, Waited: 3, Forlorn: 4, Clamped: 5, RateRejected: 6, RateMismatch: 7, Templates: 8, TemplateChanges: 9, Domains: []Domain{
+			{Address: one, Malformed: 1, MalformedParts: 2, Waited: 3, Forlorn: 4, Clamped: 5, RateRejected: 6, RateMismatch: 7, Templates: 8, TemplateChanges: 9, Thinned: 10, Domains: []Domain{
 				{
 					Protocol: flow.IPFIX, Domain: 1 << 31, Flows: 1 << 40, Datagrams: 2, Bytes: 3, Units: 4, Missing: -5, MissingSamples: 6,
 					Reordered: 7, Duplicates: 8, Restarts: 9, Ingress: 10, Egress: 11, Scaled: 12, Unscaled: 13, Longest: 14, HasOffset: true, Offset: -3_600_000,

@@ -2,6 +2,7 @@ package quality
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/minamo-flow/minamo/collect"
@@ -40,6 +41,7 @@ type Exporter struct {
 	RateMismatch    uint64 // sFlow sources that sampled at another rate than they claimed
 	Templates       uint64 // known at the end
 	TemplateChanges uint64
+	Thinned         uint64 // flows left out, for more came than budget.collector allows
 	Domains         []Domain
 }
 
@@ -100,6 +102,14 @@ func (m *Minute) body(c *journal.Codec) {
 		c.Uint(&s.Drops)
 	})
 	journal.List(c, &m.Exporters, mostExporters, codeExporter)
+
+	// Who was thinned; minutes of old files end before, and so do those of nobody.
+	if thinned := func(x Exporter) bool { return x.Thinned > 0 }; c.Writing && !slices.ContainsFunc(m.Exporters, thinned) || !c.Writing && len(c.Data) == 0 {
+		return
+	}
+	for i := range m.Exporters {
+		c.Uint(&m.Exporters[i].Thinned)
+	}
 }
 
 func codeExporter(c *journal.Codec, x *Exporter) {

@@ -181,6 +181,7 @@ func TestScores(t *testing.T) {
 		"rate rejected":    {func(m *Minute, _ *Domain) { m.Exporters[0].RateRejected = 1 }, 10, "sampling_rejected", "20 times"},
 		"waits":            {func(m *Minute, _ *Domain) { m.Exporters[0].Waited = 2 }, 0, "", ""},
 		"malformed":        {func(m *Minute, _ *Domain) { m.Exporters[0].Malformed = 10 }, 15, LossMalformed, "not as the protocol demands"},
+		"thinned":          {func(m *Minute, d *Domain) { m.Exporters[0].Thinned = d.Flows / 4 }, 9, "thinned", "of its 4000 were left out"},
 		"half an hour": {func(m *Minute, d *Domain) {
 			d.Durations = &collect.Histogram{}
 			random := rand.New(rand.NewPCG(1, uint64(m.At.Unix())))

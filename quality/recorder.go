@@ -168,6 +168,7 @@ func difference(now, was collect.Reading) (x Exporter, moved bool) {
 		RateMismatch:    problem("sampling_mismatch"),
 		Templates:       uint64(now.Templates),
 		TemplateChanges: since(now.TemplateChanges, was.TemplateChanges),
+		Thinned:         problem("thinned"),
 	}
 	moved = x.Malformed+x.MalformedParts+x.Waited+x.TemplateChanges > 0
 	earlier := make(map[uint64]collect.DomainReading, len(was.Domains))

@@ -23,7 +23,7 @@ type Score struct {
 // Reason is why points were lost.
 type Reason struct {
 	Points int    `json:"points"`
-	Kind   string `json:"kind" enum:"missing_units,kernel_drops,template_missing,malformed,restart,silent,sampling_assumed,sampling_rejected,sampling_mismatch,sampling_applied_twice,clock,times_clamped,active_timer,egress_only,ingress_and_egress"`
+	Kind   string `json:"kind" enum:"missing_units,kernel_drops,template_missing,malformed,restart,silent,sampling_assumed,sampling_rejected,sampling_mismatch,sampling_applied_twice,clock,times_clamped,active_timer,egress_only,ingress_and_egress,thinned"`
 	Words  string `json:"words" doc:"What is wrong"`
 	Mend   string `json:"mend" doc:"What to do"`
 }
@@ -118,6 +118,7 @@ func (s *assessed) add(at time.Time, x *Exporter) {
 	s.Clamped += x.Clamped
 	s.RateRejected += x.RateRejected
 	s.RateMismatch += x.RateMismatch
+	s.Thinned += x.Thinned
 	const fade = 0.75
 	s.ingress, s.egress, s.multiplied, s.unmultiplied = s.ingress*fade, s.egress*fade, s.multiplied*fade, s.unmultiplied*fade
 	for i := range x.Domains {
@@ -257,6 +258,8 @@ func (a *Assessment) reasons(addr netip.Addr, s *assessed, active *Timer) []Reas
 	s.clock(lose)
 	lose(part(s.Clamped, uint64(s.missing.flows), 3, 10), "times_clamped", "Set the device's clock by NTP.",
 		"%d flows had times that cannot be, and were moved to when they were received.", s.Clamped)
+	lose(part(s.Thinned, uint64(s.missing.flows), 3, 15), "thinned", "Sample coarser on the routers that send the most: /api/budget/plan tells where, and what it costs. Or raise budget.collector, if this machine can bear it.",
+		"More flows came than budget.collector allows: %d of its %d were left out, and the others count for them. Its sums are right on average, and less exact.", s.Thinned, uint64(s.missing.flows))
 	if active != nil && active.Seconds > longActive && active.Confidence >= 0.5 {
 		how, length := "about", time.Duration(active.Seconds)*time.Second
 		if active.AtLeast {

@@ -20,6 +20,9 @@ func exporterConfig(cfg config.Config) (collect.ExporterConfig, error) {
 	c := collect.ExporterConfig{
 		Max:     cfg.Collect.MaxExporters,
 		Domains: limits.Domains,
+
+		FlowLimit: float64(cfg.Budget.Collector),
+
 		NetFlow: netflow.Config{
 			Limits: netflow.Limits{Templates: limits.Templates, Fields: limits.Fields, WaitingSets: limits.WaitingSets, WaitingBytes: int(limits.WaitingBytes)},
 			Packet: parser,
