@@ -100,6 +100,19 @@ type InterfaceCounters struct {
 	Received int64 // ms
 }
 
+// InterfaceCounters hands on the last counters of each exporter's interfaces
+// that sFlow told, of exporters that did.
+func (e *Exporters) InterfaceCounters(each func(exporter netip.Addr, list []InterfaceCounters)) {
+	for _, x := range e.all() {
+		x.mu.Lock()
+		list := slices.Collect(maps.Values(x.counters))
+		x.mu.Unlock()
+		if len(list) > 0 {
+			each(x.addr, list)
+		}
+	}
+}
+
 // counters keeps the interfaces' counters of sFlow counter samples, and their names.
 func (e *Exporters) counters(x *exporter, c *sflow.Counters, received int64) {
 	for _, i := range c.Interfaces {

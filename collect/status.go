@@ -69,6 +69,15 @@ func (e *Exporters) Status() []ExporterStatus {
 	return list
 }
 
+// Addresses are those of all exporters, in their order.
+func (e *Exporters) Addresses() []netip.Addr {
+	var list []netip.Addr
+	for _, x := range e.all() {
+		list = append(list, x.addr)
+	}
+	return list
+}
+
 func (x *exporter) status() ExporterStatus {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -28,8 +28,11 @@ import (
 	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/internal/durable"
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/probe"
 	"github.com/minamo-flow/minamo/simulate"
+	agents "github.com/minamo-flow/minamo/simulate/snmp"
+	"github.com/minamo-flow/minamo/snmp"
 )
 
 const demoUsage = `Usage: minamo demo [OPTIONS]
@@ -49,6 +52,7 @@ type demonstration struct {
 	speed     float64 // 0: as fast as the collector
 	last      time.Duration
 	truth     string
+	agents    uint // port of SNMP agents; 0: none
 	data      string
 	temporary bool
 	stderr    io.Writer
@@ -75,14 +79,16 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	}
 	flags.StringVar(&d.data, "data", "", "`DIR` to keep the flows in; default is a temporary one, which is deleted at the end")
 	flags.StringVar(&cfg.HTTP, "http", cfg.HTTP, "`HOST:PORT` of console, API and metrics")
-	flags.DurationVar(&d.backfill, "backfill", 6*time.Hour, "how much of the past is written first")
+	d.backfill = 6 * time.Hour
+	flags.Var((*span.Value)(&d.backfill), "backfill", "how much of the past is written first: a `SPAN` such as 6h or 7d")
 	flags.Float64Var(&d.speed, "speed", 0, "how many `TIMES` faster than real time the past is written; 0 is as fast as it goes")
-	flags.DurationVar(&d.last, "for", 0, "end after so much simulated time; 0 is never")
+	flags.Var((*span.Value)(&d.last), "for", "end after a `SPAN` of simulated time; 0 is never")
 	flags.Uint64Var(&d.simulate.Seed, "seed", 1, "another `SEED` is another week of the same network")
 	flags.Float64Var(&d.simulate.Scale, "scale", 1, "how much traffic; 1 is about 100 flow records a second")
 	flags.IntVar(&d.simulate.Load, "load", 0, "`FLOWS` a second, from now on and without the past, to see what a machine bears")
 	flags.BoolVar(&d.simulate.Everywhere, "everywhere", false, "meter core interfaces too: what crosses several routers is exported by each")
 	flags.StringVar(&d.truth, "truth", "", "`FILE` for what really happened, a line of JSON a minute; - is standard output")
+	flags.UintVar(&d.agents, "snmp-port", 1161, "UDP `PORT` of the routers' SNMP agents (community public); 0 is none")
 	guided := flags.Bool("tour", false, "a day of the past in which seven things go wrong, one after the other; docs/demo.md tells what to look at")
 	list := flags.Bool("scenarios", false, "list what can go wrong")
 	start := flags.String("start", "", "`TIME` (RFC 3339) to begin at, in place of --backfill")
@@ -122,10 +128,12 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	switch {
 	case flags.NArg() > 0:
 		wrong = append(wrong, fmt.Sprintf("unexpected %q", flags.Arg(0)))
-	case d.backfill < 0 || d.last < 0 || d.speed < 0:
-		wrong = append(wrong, "--backfill, --for, --speed: expected 0 or more")
+	case d.speed < 0:
+		wrong = append(wrong, "--speed: expected 0 or more")
 	case !(d.simulate.Scale > 0 && d.simulate.Scale <= 1000):
 		wrong = append(wrong, "--scale: expected more than 0, at most 1000")
+	case d.agents > 65535:
+		wrong = append(wrong, "--snmp-port: expected 0 to 65535")
 	case d.simulate.Load < 0:
 		wrong = append(wrong, "--load: expected 0 or more")
 	}
@@ -163,6 +171,12 @@ func (d *demonstration) run(ctx context.Context, cfg config.Config) error {
 	cfg.Collect.Sockets = 1 // a free port is one socket's
 	cfg.Store.MaxAge, cfg.Store.Rollups = 0, config.Rollups{}
 	cfg.Log.Level = "warn"
+	if d.agents > 0 {
+		cfg.SNMP = config.SNMP{
+			Interval: config.Duration(time.Minute), Timeout: config.Duration(time.Second), Concurrency: 8,
+			Devices: []config.Access{{Exporters: config.Prefix{Prefix: netip.MustParsePrefix("127.1.0.0/16")}, Port: uint16(d.agents)}},
+		}
+	}
 	if err := d.world(); err != nil {
 		return err
 	}
@@ -284,7 +298,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 // simulateBeside runs the network. It never outruns the collector: what was
 // sent is received before the clock goes on, so that no datagram is lost but
 // those of scenarios.
-func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.Collector) error {
+func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.Collector, poller *snmp.Poller) error {
 	defer d.cancel()
 	address := collector.Addresses()[0]
 	d.simulate.Collector = func(string) string { return address }
@@ -304,6 +318,13 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 		return err
 	}
 	defer network.Close()
+	if d.agents > 0 {
+		agents, err := agents.Listen(network, uint16(d.agents), "public")
+		if err != nil {
+			return fmt.Errorf("%w; choose another port with --snmp-port, or 0 for none", err)
+		}
+		go agents.Run(ctx) // it ends with ctx alone
+	}
 	d.network.Store(network)
 	d.introduce(network)
 
@@ -333,7 +354,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 		if err := network.Step(to); err != nil {
 			return err
 		}
-		if err := d.caughtUp(ctx, network, collector); err != nil {
+		if err := d.caughtUp(ctx, network, collector, poller); err != nil {
 			return err
 		}
 		if !end.IsZero() && !network.Now().Before(end) {
@@ -385,6 +406,9 @@ func (d *demonstration) introduce(network *simulate.Network) {
 		fmt.Fprintf(w, "  %s\t%s\t%s (%s)\t1 in %d\t%d\n", r.Name, r.Addr, r.Vendor.Protocol, r.Vendor.Name, r.SamplingRate, len(r.Interfaces))
 	}
 	w.Flush()
+	if d.agents > 0 {
+		fmt.Fprintf(d.stdout, "  SNMP v2c, community public, port %d of each\n", d.agents)
+	}
 	fmt.Fprintln(d.stdout)
 	for _, s := range d.simulate.Scenarios {
 		fmt.Fprintf(d.stdout, "  %s", s.Name)
@@ -401,14 +425,15 @@ func (d *demonstration) introduce(network *simulate.Network) {
 	}
 }
 
-// caughtUp waits until all that was sent has been received.
-func (d *demonstration) caughtUp(ctx context.Context, network *simulate.Network, collector *collect.Collector) error {
+// caughtUp waits until all that was sent has been received, and all routers that
+// are due have been asked for their counters.
+func (d *demonstration) caughtUp(ctx context.Context, network *simulate.Network, collector *collect.Collector, poller *snmp.Poller) error {
 	for begin := time.Now(); ; {
 		sent, received, dropped := datagrams(network, collector)
-		if received+dropped >= sent || ctx.Err() != nil {
+		if received+dropped >= sent && poller.Settled(network.Now()) || ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(begin) > 10*time.Second {
+		if received+dropped < sent && time.Since(begin) > 10*time.Second {
 			return fmt.Errorf("of %d datagrams %d were received, and no more come", sent, received)
 		}
 		time.Sleep(20 * time.Microsecond)

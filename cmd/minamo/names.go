@@ -53,6 +53,7 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 func networksFile(data string) string { return filepath.Join(data, "networks.json") }
 func rolesFile(data string) string    { return filepath.Join(data, "interfaces.json") }
 func stateFile(data string) string    { return filepath.Join(data, "exporters.json") }
+func devicesFile(data string) string  { return filepath.Join(data, "devices.json") }
 func geoDir(data string) string       { return filepath.Join(data, "geo") }
 
 // lazyASes reads the databases when the first AS is named: it takes longer than

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/config"
+	"github.com/minamo-flow/minamo/counters"
 	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich"
 	"github.com/minamo-flow/minamo/enrich/geo"
@@ -31,6 +33,7 @@ import (
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/rollup"
 	"github.com/minamo-flow/minamo/server"
+	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/store"
 	"github.com/minamo-flow/minamo/web"
 )
@@ -129,9 +132,9 @@ func serveConfig(args []string, stderr io.Writer) (config.Config, error) {
 
 // company is what minamo demo runs beside the server.
 type company struct {
-	clock func() time.Time                                   // the collector's; nil is the machine's
-	run   func(context.Context, *collect.Collector) error    // nil for nobody
-	greet func(collector *collect.Collector, console string) // in place of greet
+	clock func() time.Time                                              // the collector's; nil is the machine's
+	run   func(context.Context, *collect.Collector, *snmp.Poller) error // nil for nobody
+	greet func(collector *collect.Collector, console string)            // in place of greet
 }
 
 // serve builds every piece, runs them in the direction of the data, and stops
@@ -220,6 +223,27 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	recorder := quality.Open(recorded, log.With("component", "quality"))
 	metrics.MustRegister(recorder)
 
+	counted := counters.Open(counters.Config{Dir: filepath.Join(cfg.Data, "counters")}, log.With("component", "counters"))
+	defer counted.Close()
+	asking := snmp.Config{
+		Interval:    time.Duration(cfg.SNMP.Interval),
+		Timeout:     time.Duration(cfg.SNMP.Timeout),
+		Retries:     cfg.SNMP.Retries,
+		Concurrency: cfg.SNMP.Concurrency,
+		StateFile:   devicesFile(cfg.Data),
+		Clock:       with.clock,
+		Exporters:   collector.Exporters.Addresses,
+		Counters:    counted,
+	}
+	for i := range cfg.SNMP.Devices {
+		asking.Access = append(asking.Access, cfg.SNMP.Devices[i].SNMP())
+	}
+	if with.clock != nil {
+		asking.Look = time.Millisecond
+	}
+	poller := snmp.New(asking, log.With("component", "snmp"))
+	metrics.MustRegister(counted, poller)
+
 	console, err := net.Listen("tcp", cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("cannot serve the console on %s: %w; choose another address with --http", cfg.HTTP, err)
@@ -270,7 +294,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 6) // one of each at most; also those of stopping
+	failures := make(chan error, 8) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -283,8 +307,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	run(&storeDone, storing, recorder.Run) // the last minute is what came until the end
 	run(&rest, ctx, collector.Run)
 	run(&rest, ctx, places.Run)
+	run(&rest, ctx, poller.Run)
+	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted) })
 	if with.run != nil {
-		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector) })
+		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector, poller) })
 	}
 	run(&rest, ctx, func(ctx context.Context) error { return site.Serve(ctx, console) })
 	rest.Wait()
@@ -300,6 +326,48 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	log.Info("stopped: everything received is stored")
 	return nil
+}
+
+// countSamples hands the counters that sFlow's counter samples tell to the
+// history of them, until ctx ends.
+func countSamples(ctx context.Context, collector *collect.Collector, history *counters.History) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		collector.Exporters.InterfaceCounters(func(exporter netip.Addr, list []collect.InterfaceCounters) {
+			r := counters.Reading{Device: exporter, Source: counters.SFlow}
+			for i := range list {
+				r.Interfaces = append(r.Interfaces, counterSample(&list[i]))
+			}
+			history.Add(&r)
+		})
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// counterSample is a counter sample in the words of counters. What a device does
+// not keep is all ones there.
+func counterSample(c *collect.InterfaceCounters) counters.Interface {
+	kept := func(values ...uint32) (sum uint64) {
+		for _, v := range values {
+			if v != math.MaxUint32 {
+				sum += uint64(v)
+			}
+		}
+		return sum
+	}
+	return counters.Interface{
+		Index: c.IfIndex, At: time.UnixMilli(c.Received), Speed: c.Speed,
+		Amounts: counters.Amounts{
+			InOctets: c.InOctets, OutOctets: c.OutOctets,
+			InPackets: kept(c.InUnicast, c.InMulticast, c.InBroadcast), OutPackets: kept(c.OutUnicast, c.OutMulticast, c.OutBroadcast),
+			InDiscards: kept(c.InDiscards), OutDiscards: kept(c.OutDiscards), InErrors: kept(c.InErrors), OutErrors: kept(c.OutErrors),
+		},
+	}
 }
 
 func retention(l config.Retention) store.Limits {
