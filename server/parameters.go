@@ -11,12 +11,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/query"
 )
 
 // Range is what every question has: when, which flows, how counted.
 type Range struct {
-	From    string   `query:"from" default:"-1h" doc:"Start: RFC 3339, now, or a span before now such as -15m, -24h, -7d"`
+	From    string   `query:"from" default:"-1h" doc:"Start: RFC 3339, now, or a span before now such as -15m, -4h45m, -7d"`
 	To      string   `query:"to" default:"now" doc:"End, likewise"`
 	Filters []string `query:"filter,explode" doc:"Filter in nfdump's syntax; of several all must match"`
 	Raw     bool     `query:"raw" doc:"Packets and bytes as exported, not multiplied by the sampling rate"`
@@ -171,26 +172,26 @@ func (u *understood) align(unit time.Duration) {
 // step reads the length of a series' buckets: "" is none, "auto" or "0" what
 // suits the range.
 func (u *understood) step(text string) time.Duration {
-	span := u.to.Sub(u.from)
+	length := u.to.Sub(u.from)
 	var step time.Duration
 	switch text {
 	case "":
 		return 0
 	case "auto", "0":
-		step = chooseStep(span)
+		step = chooseStep(length)
 	default:
 		seconds, err := strconv.ParseInt(text, 10, 32)
 		if step = time.Duration(seconds) * time.Second; err != nil {
-			step, err = parseSpan(text)
+			step, err = span.Parse(text)
 		}
 		if err != nil || step < time.Second || step%time.Second != 0 {
 			u.fault("step", text, fmt.Errorf("expected auto, or seconds, or a span of whole seconds such as 5m or 1d; found %q", text))
 			return 0
 		}
 	}
-	if span > maxSpan {
+	if length > maxSpan {
 		u.fault("from", u.from, fmt.Errorf("a series spans 200 years at most: choose a later start or an earlier end"))
-	} else if n := (span + step - 1) / step; n > maxBuckets {
+	} else if n := (length + step - 1) / step; n > maxBuckets {
 		u.fault("step", text, fmt.Errorf("%d points are too many, expected at most %d: choose a longer step or a shorter time", n, maxBuckets))
 	}
 	return step
@@ -201,7 +202,7 @@ func (u *understood) span(parameter, text string) time.Duration {
 	if text == "" {
 		return 0
 	}
-	d, err := parseSpan(text)
+	d, err := span.Parse(text)
 	if err != nil || d <= 0 {
 		u.fault(parameter, text, fmt.Errorf("expected a span such as 24h or 7d, found %q", text))
 		return 0

@@ -115,7 +115,7 @@ func (v verdicts) score(x *collect.ExporterStatus) *quality.Score {
 }
 
 type qualityInput struct {
-	From     string `query:"from" default:"-1h" doc:"Start: RFC 3339, now, or a span before now such as -15m, -24h, -7d"`
+	From     string `query:"from" default:"-1h" doc:"Start: RFC 3339, now, or a span before now such as -15m, -4h45m, -7d"`
 	To       string `query:"to" default:"now" doc:"End, likewise"`
 	Exporter string `query:"exporter" doc:"One exporter's address; without it, all"`
 	Step     string `query:"step" default:"auto" doc:"Length of a point: auto, or whole minutes in seconds or as a span such as 5m"`

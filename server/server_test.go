@@ -345,14 +345,14 @@ func TestShellQuote(t *testing.T) {
 func TestParseTime(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
-		"now": now, "-15m": now.Add(-15 * time.Minute), "-7d": now.Add(-7 * 24 * time.Hour), "-1h30m": now.Add(-90 * time.Minute),
+		"now": now, "-15m": now.Add(-15 * time.Minute), "-7d": now.Add(-7 * 24 * time.Hour), "-1h30m": now.Add(-90 * time.Minute), "-1d12h": now.Add(-36 * time.Hour), "-1w": now.Add(-7 * 24 * time.Hour),
 		"2026-01-01T00:00:00Z": time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "2026-01-01T00:00:00.5+09:00": time.Date(2025, 12, 31, 15, 0, 0, 5e8, time.UTC),
 	} {
 		if got, err := parseTime(text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "-", "-d", "15m", "+1h", "2026-01-01", "-1w"} {
+	for _, text := range []string{"", "-", "-d", "15m", "+1h", "2026-01-01", "--1h", "-1y"} {
 		if got, err := parseTime(text, now); err == nil {
 			t.Errorf("%q was accepted as %v", text, got)
 		}

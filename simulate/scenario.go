@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/probe"
 )
 
@@ -60,7 +61,7 @@ func ScenarioNamed(name string) (*ScenarioInfo, bool) {
 
 // ParseScenario reads "name", "name:router", "name@FROM..TO" and
 // "name:router@FROM..TO". FROM and TO are times (RFC 3339) or durations before or
-// after now ("-3h", "30m"); one of them may be left out.
+// after now ("-3h", "-1d2h", "30m"); one of them may be left out.
 func ParseScenario(text string, now time.Time) (Scenario, error) {
 	name, when, timed := strings.Cut(text, "@")
 	s := Scenario{}
@@ -82,7 +83,9 @@ func ParseScenario(text string, now time.Time) (Scenario, error) {
 		if x.text == "" {
 			continue
 		}
-		if d, err := time.ParseDuration(x.text); err == nil {
+		if t, ok := span.Before(x.text, now); ok {
+			*x.to = t
+		} else if d, err := span.Parse(x.text); err == nil {
 			*x.to = now.Add(d)
 		} else if t, err := time.Parse(time.RFC3339, x.text); err == nil {
 			*x.to = t

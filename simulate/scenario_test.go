@@ -376,6 +376,7 @@ func TestParseScenario(t *testing.T) {
 		"loss":                       {Name: "loss"},
 		"loss:tyo-edge1":             {Name: "loss", Router: "tyo-edge1"},
 		"wrong-rate@-3h..-2h":        {Name: "wrong-rate", From: now.Add(-3 * time.Hour), To: now.Add(-2 * time.Hour)},
+		"loss@-1d2h..now":            {Name: "loss", From: now.Add(-26 * time.Hour), To: now},
 		"acl@10m..":                  {Name: "acl", From: now.Add(10 * time.Minute)},
 		"acl@..2026-11-16T05:00:00Z": {Name: "acl", To: now.Add(5 * time.Hour)},
 	} {

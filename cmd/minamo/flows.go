@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/store"
 )
@@ -29,8 +30,8 @@ What
   -t WINDOW         flows whose time overlaps the window:
                       2026/11/22.10:00:00-2026/11/22.11:00:00   (parts may be left out)
                       2026-11-22T10:00:00Z/2026-11-22T11:00:00Z
-                      -15m, -1h, -2d     until now
-                      -3h/-2h            between two times before now
+                      -15m, -4h45m, -2d  until now
+                      -5h/-4h45m         between two times before now
                       +600, -600         the first or last 600 seconds of all flows
   -c N              only the first N flows that match
   -f FILE           read the filter from a file, if there is none in the arguments
@@ -735,20 +736,13 @@ func parseWindow(text string, now time.Time, location *time.Location) (from, to 
 			return from, to, 0, nil
 		}
 	}
-	return from, to, 0, fmt.Errorf("-t %s: expected a window such as 2026/11/22.10:00:00-2026/11/22.11:00:00, 2026-11-22T10:00:00Z/2026-11-22T11:00:00Z, -15m, +600 or -600", text)
+	return from, to, 0, fmt.Errorf("-t %s: expected a window such as 2026/11/22.10:00:00-2026/11/22.11:00:00, 2026-11-22T10:00:00Z/2026-11-22T11:00:00Z, -15m, -5h/-4h45m, +600 or -600", text)
 }
 
 // parseMoment reads one end of a window.
 func parseMoment(text string, now time.Time, location *time.Location) (time.Time, bool) {
-	if text == "now" {
-		return now, true
-	}
-	if rest, ok := strings.CutPrefix(text, "-"); ok && rest != "" {
-		unit, known := map[byte]time.Duration{
-			's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
-		}[rest[len(rest)-1]]
-		n, err := strconv.ParseUint(rest[:len(rest)-1], 10, 24)
-		return now.Add(-time.Duration(n) * unit), known && err == nil
+	if t, ok := span.Before(text, now); ok {
+		return t, true
 	}
 	for _, layout := range []string{
 		"2006/01/02.15:04:05", "2006/01/02.15:04", "2006/01/02.15", "2006/01/02",

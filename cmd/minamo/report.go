@@ -8,11 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/server"
 	"github.com/minamo-flow/minamo/store"
@@ -308,24 +308,16 @@ func (r *reportArchive) Pin(from, to time.Time, tables ...string) (query.Pinned,
 	return s, nil
 }
 
-// parseSpan reads a length of time: 5m, 1h, 1d, 1w, or as Go writes it; "" is
-// none.
+// parseSpan reads a length of time of at least a millisecond; "" is none.
 func parseSpan(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	span, err := time.ParseDuration(text)
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if digits, ok := strings.CutSuffix(text, unit); ok {
-			var n uint64
-			n, err = strconv.ParseUint(digits, 10, 14)
-			span = time.Duration(n) * length
-		}
+	length, err := span.Parse(text)
+	if err == nil && length < time.Millisecond {
+		err = fmt.Errorf("%s is too short: expected a millisecond or more", text)
 	}
-	if err != nil || span < time.Millisecond {
-		return 0, fmt.Errorf("%q is no length of time: expected one such as 5m, 1h, 1d, 1w", text)
-	}
-	return span, nil
+	return length, err
 }
 
 // runReport asks and prints.

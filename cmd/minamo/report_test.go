@@ -100,13 +100,13 @@ func TestReportHelp(t *testing.T) {
 
 func TestParseSpan(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"": 0, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "1d": 24 * time.Hour, "2w": 14 * 24 * time.Hour, "5m0s": 5 * time.Minute, "1ms": time.Millisecond,
+		"": 0, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "1d": 24 * time.Hour, "2w": 14 * 24 * time.Hour, "1d12h": 36 * time.Hour, "5m0s": 5 * time.Minute, "1ms": time.Millisecond,
 	} {
 		if got, err := parseSpan(text); err != nil || got != want {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"5", "d", "-1h", "1.5d", "0s", "1us", "99999w", "x"} {
+	for _, text := range []string{"5", "d", "-1h", "0s", "1us", "99999w", "x"} {
 		if got, err := parseSpan(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
