@@ -18,6 +18,7 @@ func (s *Server) register(api huma.API) {
 	get(api, "status", "/api/status", "What is received and stored now", s.status)
 	s.registerEvents(api)
 	s.registerExporters(api)
+	s.registerBudget(api)
 	forms(api, operation("report", "/api/report", "A report: who, how much, how it went, what changed"), s.report)
 	get(api, "reports", "/api/reports", "The standard reports, and how to read them", s.reports)
 	forms(api, operation("top", "/api/top", "Totals by any dimensions, the greatest first"), s.top)
@@ -33,6 +34,7 @@ func (s *Server) register(api huma.API) {
 	huma.Register(api, stop, s.stopQuestion)
 	s.registerOwn(api)
 	s.registerRoles(api)
+	s.registerCounting(api)
 	s.registerDashboards(api)
 	s.registerStorage(api)
 	if s.SQL {

@@ -247,21 +247,21 @@ func TestCover(t *testing.T) {
 		Interface
 		exports string
 		unseen  []Unseen
-		advice  Advice
+		advice  []Advice
 	}{
-		{at(1, 1), "both", nil, AdviceDisableEgress},
-		{at(1, 11), "ingress", nil, AdviceDisableIngress},
-		{at(1, 2), "ingress", nil, AdviceNone},
-		{at(2, 3), "nothing", []Unseen{UnseenIn, UnseenOut}, AdviceEnableIngress},
-		{at(2, 2), "ingress", []Unseen{UnseenOut}, AdviceNone},
-		{at(3, 2), "egress", []Unseen{UnseenDrops}, AdviceEnableIngress},
-		{at(3, 11), "egress", []Unseen{UnseenDrops}, AdviceNone},
-		{at(1, 9), "nothing", nil, AdviceNone}, // nothing crossed it
-		{at(9, 1), "nothing", nil, AdviceNone}, // its router exports nothing
+		{at(1, 1), "both", nil, []Advice{AdviceDisableEgress}},
+		{at(1, 11), "ingress", nil, []Advice{AdviceDisableIngress}},
+		{at(1, 2), "ingress", nil, nil},
+		{at(2, 3), "nothing", []Unseen{UnseenIn, UnseenOut}, []Advice{AdviceEnableIngress}},
+		{at(2, 2), "ingress", []Unseen{UnseenOut}, nil},
+		{at(3, 2), "egress", []Unseen{UnseenDrops}, []Advice{AdviceEnableIngress}},
+		{at(3, 11), "egress", []Unseen{UnseenDrops}, nil},
+		{at(1, 9), "nothing", nil, nil}, // nothing crossed it
+		{at(9, 1), "nothing", nil, nil}, // its router exports nothing
 	} {
 		c, ok := got[want.Interface]
-		if !ok || c.Exports() != want.exports || !slices.Equal(c.Unseen, want.unseen) || c.Advice != want.advice {
-			t.Errorf("%v: exports %s, unseen %v, advice %q; want %s, %v, %q", want.Interface, c.Exports(), c.Unseen, c.Advice, want.exports, want.unseen, want.advice)
+		if !ok || c.Exports() != want.exports || !slices.Equal(c.Unseen, want.unseen) || !slices.Equal(c.Advice, want.advice) {
+			t.Errorf("%v: exports %s, unseen %v, advice %v; want %s, %v, %v", want.Interface, c.Exports(), c.Unseen, c.Advice, want.exports, want.unseen, want.advice)
 		}
 	}
 	if c := got[at(1, 11)]; c.Copies.Bytes != 2000+4000+2048000 || c.Copies != c.Ingress {

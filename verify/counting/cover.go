@@ -16,7 +16,7 @@ type Coverage struct {
 	Copies          Amount // of Ingress and Egress: what the network's totals leave out
 
 	Unseen []Unseen
-	Advice Advice
+	Advice []Advice
 }
 
 // Unseen is something that the flows of an interface cannot tell.
@@ -43,7 +43,6 @@ const (
 type Advice string
 
 const (
-	AdviceNone           Advice = ""
 	AdviceRole           Advice = "role"            // give it a role
 	AdviceEnableIngress  Advice = "enable_ingress"  // meter what comes in: nobody else does
 	AdviceDisableEgress  Advice = "disable_egress"  // the router meters all of it as it comes in
@@ -85,7 +84,7 @@ func Cover(sums []Sum, known []Interface, role func(Interface) string) []Coverag
 	first, counts := once.Counts(), network.Counts()
 	type metering struct{ ingress, egress bool }
 	exporters := map[netip.Addr]*metering{}
-	original := map[Interface]bool{} // some of what is metered where it goes out is told by nobody else
+	original := map[Interface]uint64{} // bytes metered where they go out, and nowhere else
 	for i := range sums {
 		s := &sums[i]
 		in, out := Interface{s.Exporter, s.In}, Interface{s.Exporter, s.Out}
@@ -108,7 +107,9 @@ func Cover(sums []Sum, known []Interface, role func(Interface) string) []Coverag
 			}
 			at = get(out)
 			at.Egress.add(s.Amount)
-			original[out] = original[out] || first(s)
+			if first(s) {
+				original[out] += s.Bytes
+			}
 		} else {
 			m.ingress = true
 			if s.In == 0 {
@@ -151,16 +152,22 @@ func Cover(sums []Sum, known []Interface, role func(Interface) string) []Coverag
 		if c.Egress.Flows == 0 && partly[c.Exporter] {
 			c.Unseen = append(c.Unseen, UnseenOut)
 		}
-		switch {
-		case c.Role == "":
-			c.Advice = AdviceRole
-		case network.Exit: // one place is as good as the other
-		case boundary && c.Ingress.Flows == 0:
-			c.Advice = AdviceEnableIngress
-		case c.Egress.Flows > 0 && !original[c.Interface]:
-			c.Advice = AdviceDisableEgress
-		case !boundary && c.Ingress.Flows > 0:
-			c.Advice = AdviceDisableIngress
+		if c.Role == "" {
+			c.Advice = append(c.Advice, AdviceRole)
+			continue
+		}
+		if network.Exit {
+			continue // one place is as good as the other
+		}
+		if boundary && c.Ingress.Flows == 0 {
+			c.Advice = append(c.Advice, AdviceEnableIngress)
+		}
+		if !boundary && c.Ingress.Flows > 0 {
+			c.Advice = append(c.Advice, AdviceDisableIngress)
+		}
+		// A router's own packets are nowhere else, and few.
+		if c.Egress.Flows > 0 && original[c.Interface] <= c.Egress.Bytes/100 {
+			c.Advice = append(c.Advice, AdviceDisableEgress)
 		}
 	}
 	return list
