@@ -49,6 +49,8 @@ type Config struct {
 	Waiting     int   // questions that wait; more are refused
 	Cache       int64 // bytes of answers that are kept; 0 keeps none
 
+	Limits FlowLimits // of flow records a second
+
 	SQL       bool         // whether experts may ask in SQL
 	SQLLimits query.Config // of each such question
 }
@@ -74,6 +76,8 @@ type Server struct {
 	Deps
 	started time.Time
 	handler http.Handler
+
+	budgetDays budgetDays
 
 	queue     *queue
 	questions questions

@@ -261,6 +261,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Waiting:     cfg.Query.Waiting,
 		Cache:       int64(cfg.Query.Cache),
 
+		Limits: flowLimits(cfg.Budget),
+
 		SQL: cfg.Query.SQL,
 		SQLLimits: query.Config{
 			MemoryLimit: max(int64(cfg.Query.Memory)/4, 64<<20),
@@ -372,6 +374,14 @@ func counterSample(c *collect.InterfaceCounters) counters.Interface {
 
 func retention(l config.Retention) store.Limits {
 	return store.Limits{MaxAge: time.Duration(l.MaxAge), MaxBytes: int64(l.MaxSize)}
+}
+
+func flowLimits(b config.Budget) server.FlowLimits {
+	limits := server.FlowLimits{Collector: float64(b.Collector)}
+	for _, x := range b.Exporters {
+		limits.Exporters = append(limits.Exporters, server.ExporterLimit{Exporters: x.Exporters.Prefix, Flows: float64(x.Flows)})
+	}
+	return limits
 }
 
 // greet tells where to point exporters, where the console is, where data go.

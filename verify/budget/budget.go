@@ -2,13 +2,14 @@
 // each exporter and the collector use, when growth will reach it, and which
 // sampling rate on which router keeps all of them under theirs.
 //
-// It is pure: package server feeds it with the history of package quality, and
-// `minamo plan` with what is typed. Nothing here changes how anything is
+// It reckons with the minutes that package quality wrote down (package server), and with
+// what is typed (`minamo plan`). Nothing here changes how anything is
 // collected; what happens when a limit is exceeded all the same stands in
 // package collect (thin.go).
 //
 //	budget.go   use of a limit, its verdict
 //	history.go  daily peaks, a measured limit, growth and forecast
+//	network.go  those of all exporters, from minutes of package quality
 //	decline.go  how many records are left when sampling gets coarser
 //	plan.go     which rate on which router, at the least loss of precision
 //	error.go    what a rate costs for a flow of a given size

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/minamo-flow/minamo/quality"
 )
 
 // rates are the planned ones, and what the collector gets.
@@ -223,7 +226,7 @@ func weeks(days int, growth float64) (h History, today time.Time) {
 		}
 		for minute := range 24 * 60 {
 			flows := peak * (0.5 - 0.5*math.Cos(2*math.Pi*float64(minute)/(24*60)))
-			h.Add(date.Add(time.Duration(minute)*time.Minute), flows, 0)
+			h.Add(date.Add(time.Duration(minute)*time.Minute), time.Minute, flows, 0)
 		}
 	}
 	return h, start.AddDate(0, 0, days)
@@ -231,7 +234,7 @@ func weeks(days int, growth float64) (h History, today time.Time) {
 
 func TestTrend(t *testing.T) {
 	h, today := weeks(31, 50)
-	h.Add(today.Add(time.Minute), 90_000, 0) // today's peak may be to come; it isn't asked
+	h.Add(today.Add(time.Minute), time.Minute, 90_000, 0) // today's peak may be to come; it isn't asked
 	trend, known := h.Trend(today)
 	if !known || trend.Days != 28 || math.Abs(trend.PerDay-50) > 6 || !trend.Sure() {
 		t.Fatalf("%+v", trend)
@@ -271,7 +274,7 @@ func TestMeasured(t *testing.T) {
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	minutes := func(h *History, n int, flows, lost float64) {
 		for range n {
-			h.Add(at, flows, lost)
+			h.Add(at, time.Minute, flows, lost)
 			at = at.Add(time.Minute)
 		}
 	}
@@ -329,5 +332,41 @@ func TestLines(t *testing.T) {
 	}
 	if !softflowd {
 		t.Error("softflowd is missing")
+	}
+}
+
+// Minutes become histories: parts of one are added up, what the kernel dropped
+// is nobody's but the collector's.
+func TestNetwork(t *testing.T) {
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	exporter := func(address netip.Addr, flows, units uint64, missing int64) quality.Exporter {
+		return quality.Exporter{Address: address, Domains: []quality.Domain{{Flows: flows, Units: units, Missing: missing}}}
+	}
+	n := NewNetwork()
+	for i, m := range []quality.Minute{
+		{Sockets: []quality.Socket{{Datagrams: 100}}, Exporters: []quality.Exporter{exporter(a, 6000, 6000, 0)}},
+		{Sockets: []quality.Socket{{Datagrams: 90, Drops: 10}}, Exporters: []quality.Exporter{exporter(a, 9000, 90, 10)}},
+		{Exporters: []quality.Exporter{exporter(a, 3000, 30, 30)}},
+	} {
+		m.At, m.Span = at.Add(time.Duration(i)*time.Minute), time.Minute
+		n.Add(&m)
+		n.Add(&quality.Minute{At: m.At, Span: m.Span, Exporters: []quality.Exporter{exporter(b, 60, 0, 0)}})
+	}
+	n.Settle()
+	n.Settle()
+	if peak := n.Collector.Peak(); peak != 151 || n.Collector.Lossless() != 101 || len(n.Exporters) != 2 {
+		t.Errorf("the collector got %v, %v of it without loss", peak, n.Collector.Lossless())
+	}
+	if h := n.Exporters[a]; h.Peak() != 150 || h.Lossless() != 150 || h.lossy[0] != 100 || h.lossy[1] != 0 || h.Days()[0].Minutes != 3 {
+		t.Errorf("%+v", h)
+	}
+	if h := n.Exporters[b]; h.Recent(at) != 1 || h.Recent(at.AddDate(0, 0, 8)) != 0 {
+		t.Errorf("%+v", h)
+	}
+	twice := NewNetwork()
+	twice.Merge(n)
+	if twice.Exporters[a].Peak() != 150 || twice.Collector.Lossless() != 101 {
+		t.Errorf("%+v", twice)
 	}
 }

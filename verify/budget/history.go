@@ -31,16 +31,17 @@ const (
 	noLoss = 0.001
 )
 
-// Add takes a minute in: flow records a second that came, and which part of
-// what was sent is missing.
-func (h *History) Add(at time.Time, flows, lost float64) {
+// Add takes a minute in, or a longer time of which no more is known than the
+// mean: flow records a second that came, and which part of what was sent is
+// missing.
+func (h *History) Add(at time.Time, length time.Duration, flows, lost float64) {
 	date := at.UTC().Truncate(24 * time.Hour)
 	i, found := slices.BinarySearchFunc(h.days, date, func(d Day, date time.Time) int { return d.Date.Compare(date) })
 	if !found {
 		h.days = slices.Insert(h.days, i, Day{Date: date})
 	}
 	d := &h.days[i]
-	d.Minutes++
+	d.Minutes += int(length / time.Minute)
 	d.Peak = max(d.Peak, flows)
 	if lost <= noLoss {
 		h.lossless = max(h.lossless, flows)
