@@ -45,8 +45,9 @@ type IfEntry struct {
 	Counters
 }
 
-// IfTable is the router's interfaces by ifIndex, as SNMP sees them at the time
-// up to which the network was stepped. Counters count since the last restart.
+// IfTable is the router's interfaces, in the order of Interfaces, as SNMP sees
+// them at the time up to which the network was stepped. Counters count since the
+// last restart.
 func (r *Router) IfTable() []IfEntry {
 	r.network.mu.Lock()
 	defer r.network.mu.Unlock()
@@ -66,6 +67,13 @@ func (r *Router) Uptime() time.Duration {
 	r.network.mu.Lock()
 	defer r.network.mu.Unlock()
 	return r.network.now.Sub(r.boot)
+}
+
+// Reading is Uptime and IfTable of one moment: no restart is between them.
+func (r *Router) Reading() (time.Duration, []IfEntry) {
+	r.network.mu.Lock()
+	defer r.network.mu.Unlock()
+	return r.network.now.Sub(r.boot), r.ifTable(make([]IfEntry, 0, len(r.Interfaces)))
 }
 
 // Datagrams is how many datagrams the router sent, and how many of those got

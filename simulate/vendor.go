@@ -12,7 +12,7 @@ import (
 // by which operators know the conventions.
 type Vendor struct {
 	Name     string
-	SysDescr string
+	SysDescr string // no maker's: it does not exist
 	ObjectID string // sysObjectID
 	Protocol string // as probe.ExporterConfig has it
 	Style    string // … of templates
@@ -26,11 +26,15 @@ type Vendor struct {
 	virtual []string // interfaces that are no ports
 }
 
+// example is below the enterprise number that is kept for documentation (RFC
+// 5612).
+const example = "1.3.6.1.4.1.32473.1."
+
 func same(name string) string { return name }
 
 var iosXR = Vendor{
 	Name: "Cisco IOS-XR", Protocol: probe.NetFlow9, Style: probe.IOSXR,
-	SysDescr: "Cisco IOS XR Software (simulated)", ObjectID: "1.3.6.1.4.1.9.1.2658",
+	SysDescr: "Kamome Carrier OS 7.11 (simulated, in the manner of IOS-XR)", ObjectID: example + "1",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
 		return fmt.Sprintf("%s0/0/0/%d", map[uint64]string{1000: "GigabitEthernet", 10_000: "TenGigE", 100_000: "HundredGigE"}[speed], n)
@@ -42,7 +46,7 @@ var iosXR = Vendor{
 
 var junos = Vendor{
 	Name: "Juniper MX", Protocol: probe.IPFIX, Style: probe.Junos,
-	SysDescr: "Juniper Networks, Inc. mx (simulated) internet router, kernel JUNOS", ObjectID: "1.3.6.1.4.1.2636.1.1.1.2.21",
+	SysDescr: "Tsubame Routing Engine 22.4 (simulated, in the manner of Junos)", ObjectID: example + "2",
 	Active: 60 * time.Second, Inactive: 15 * time.Second, Resend: 60 * time.Second,
 	ifName: func(speed uint64, n int) string {
 		return fmt.Sprintf("%s-0/0/%d", map[uint64]string{1000: "ge", 10_000: "xe", 100_000: "et"}[speed], n)
@@ -54,7 +58,7 @@ var junos = Vendor{
 
 var arista = Vendor{
 	Name: "Arista EOS", Protocol: probe.SFlow5,
-	SysDescr: "Arista Networks EOS (simulated)", ObjectID: "1.3.6.1.4.1.30065.1.3011",
+	SysDescr: "Hibari Switching OS 4.30 (simulated, in the manner of EOS)", ObjectID: example + "3",
 	Resend:  20 * time.Second, // of counters
 	ifName:  func(_ uint64, n int) string { return fmt.Sprintf("Ethernet%d/1", n+1) },
 	ifDescr: same,
@@ -64,7 +68,7 @@ var arista = Vendor{
 
 var huawei = Vendor{
 	Name: "Huawei NE", Protocol: probe.NetFlow9, Style: probe.NetStream,
-	SysDescr: "Huawei Versatile Routing Platform Software (simulated)", ObjectID: "1.3.6.1.4.1.2011.2.62.28",
+	SysDescr: "Sagi Routing Platform 8.22 (simulated, in the manner of VRP)", ObjectID: example + "4",
 	Active: 60 * time.Second, Inactive: 30 * time.Second, Resend: 120 * time.Second,
 	ifName: func(speed uint64, n int) string {
 		return fmt.Sprintf("%s1/0/%d", map[uint64]string{1000: "GigabitEthernet", 10_000: "10GE", 100_000: "100GE"}[speed], n+1)
@@ -76,7 +80,7 @@ var huawei = Vendor{
 
 var classicIOS = Vendor{
 	Name: "Cisco IOS", Protocol: probe.NetFlow5,
-	SysDescr: "Cisco IOS Software, 7200 Software (simulated)", ObjectID: "1.3.6.1.4.1.9.1.222",
+	SysDescr: "Suzume Router OS 12.4 (simulated, in the manner of IOS)", ObjectID: example + "5",
 	Active: 60 * time.Second, Inactive: 15 * time.Second,
 	ifName: func(speed uint64, n int) string {
 		return fmt.Sprintf("%s%d/0", map[uint64]string{1000: "GigabitEthernet", 10_000: "TenGigabitEthernet"}[speed], n+1)

@@ -52,7 +52,8 @@ type demonstration struct {
 	speed     float64 // 0: as fast as the collector
 	last      time.Duration
 	truth     string
-	agents    uint // port of SNMP agents; 0: none
+	port      uint // of SNMP agents; 0: none
+	agents    agents.Agents
 	data      string
 	temporary bool
 	stderr    io.Writer
@@ -88,7 +89,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	flags.IntVar(&d.simulate.Load, "load", 0, "`FLOWS` a second, from now on and without the past, to see what a machine bears")
 	flags.BoolVar(&d.simulate.Everywhere, "everywhere", false, "meter core interfaces too: what crosses several routers is exported by each")
 	flags.StringVar(&d.truth, "truth", "", "`FILE` for what really happened, a line of JSON a minute; - is standard output")
-	flags.UintVar(&d.agents, "snmp-port", 1161, "UDP `PORT` of the routers' SNMP agents (community public); 0 is none")
+	flags.UintVar(&d.port, "snmp-port", 1161, "UDP `PORT` of the routers' SNMP agents (community public); 0 is none")
 	guided := flags.Bool("tour", false, "a day of the past in which seven things go wrong, one after the other; docs/demo.md tells what to look at")
 	list := flags.Bool("scenarios", false, "list what can go wrong")
 	start := flags.String("start", "", "`TIME` (RFC 3339) to begin at, in place of --backfill")
@@ -132,7 +133,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		wrong = append(wrong, "--speed: expected 0 or more")
 	case !(d.simulate.Scale > 0 && d.simulate.Scale <= 1000):
 		wrong = append(wrong, "--scale: expected more than 0, at most 1000")
-	case d.agents > 65535:
+	case d.port > 65535:
 		wrong = append(wrong, "--snmp-port: expected 0 to 65535")
 	case d.simulate.Load < 0:
 		wrong = append(wrong, "--load: expected 0 or more")
@@ -171,14 +172,15 @@ func (d *demonstration) run(ctx context.Context, cfg config.Config) error {
 	cfg.Collect.Sockets = 1 // a free port is one socket's
 	cfg.Store.MaxAge, cfg.Store.Rollups = 0, config.Rollups{}
 	cfg.Log.Level = "warn"
-	if d.agents > 0 {
-		cfg.SNMP = config.SNMP{
-			Interval: config.Duration(time.Minute), Timeout: config.Duration(time.Second), Concurrency: 8,
-			Devices: []config.Access{{Exporters: config.Prefix{Prefix: netip.MustParsePrefix("127.1.0.0/16")}, Port: uint16(d.agents)}},
-		}
-	}
 	if err := d.world(); err != nil {
 		return err
+	}
+	defer d.agents.Close()
+	if d.agents != nil {
+		cfg.SNMP = config.SNMP{
+			Interval: config.Duration(time.Minute), Timeout: config.Duration(time.Second), Concurrency: 8,
+			Devices: []config.Access{{Exporters: config.Prefix{Prefix: netip.MustParsePrefix("127.1.0.0/16")}, Port: uint16(d.port)}},
+		}
 	}
 	log := newLogger(d.stderr, cfg.Log)
 	d.simulate.Log = log.With("component", "simulate")
@@ -197,13 +199,17 @@ func (d *demonstration) run(ctx context.Context, cfg config.Config) error {
 			if d.temporary {
 				fmt.Fprint(d.stdout, " (deleted at the end)")
 			}
+			if d.agents != nil {
+				fmt.Fprintf(d.stdout, "\n  snmp       community public, port %d of each router (v2c)", d.port)
+			}
 			fmt.Fprintf(d.stdout, "\n  shell      %s report protocol --data %s\n\n", os.Args[0], d.data)
 		},
 	})
 }
 
 // world writes what the operator of the network would have told Minamo: whose
-// networks are whose, and databases of countries and ASes.
+// networks are whose, and databases of countries and ASes. It opens the routers'
+// SNMP agents.
 func (d *demonstration) world() error {
 	mute := d.simulate
 	mute.Collector = func(string) string { return "" }
@@ -213,6 +219,7 @@ func (d *demonstration) world() error {
 		return err
 	}
 	defer network.Close()
+	d.listen(network)
 	plan := network.Plan()
 	tree, err := mmdbwriter.New(mmdbwriter.Options{
 		DatabaseType: "Minamo-Demo", RecordSize: 28, IncludeReservedNetworks: true, BuildEpoch: d.simulate.Start.Unix(),
@@ -261,6 +268,22 @@ func (d *demonstration) world() error {
 		return err
 	}
 	return d.roles(network)
+}
+
+// listen opens the SNMP agents' sockets. When another demo has them, this one does
+// without, and asks nobody: the others' counters are not those of its routers.
+func (d *demonstration) listen(network *simulate.Network) {
+	if d.port == 0 {
+		return
+	}
+	var addresses []netip.Addr
+	for _, r := range network.Routers() {
+		addresses = append(addresses, r.Addr)
+	}
+	var err error
+	if d.agents, err = agents.Listen(addresses, uint16(d.port), "public"); err != nil {
+		fmt.Fprintf(d.stderr, "minamo demo: %v; routers do not answer SNMP. Another port: --snmp-port\n", err)
+	}
 }
 
 // roles writes what interfaces are for: rules on what routers tell of them, and
@@ -318,13 +341,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 		return err
 	}
 	defer network.Close()
-	if d.agents > 0 {
-		agents, err := agents.Listen(network, uint16(d.agents), "public")
-		if err != nil {
-			return fmt.Errorf("%w; choose another port with --snmp-port, or 0 for none", err)
-		}
-		go agents.Run(ctx) // it ends with ctx alone
-	}
+	go d.agents.Run(ctx, network.Routers()) // it ends with ctx alone
 	d.network.Store(network)
 	d.introduce(network)
 
@@ -406,9 +423,6 @@ func (d *demonstration) introduce(network *simulate.Network) {
 		fmt.Fprintf(w, "  %s\t%s\t%s (%s)\t1 in %d\t%d\n", r.Name, r.Addr, r.Vendor.Protocol, r.Vendor.Name, r.SamplingRate, len(r.Interfaces))
 	}
 	w.Flush()
-	if d.agents > 0 {
-		fmt.Fprintf(d.stdout, "  SNMP v2c, community public, port %d of each\n", d.agents)
-	}
 	fmt.Fprintln(d.stdout)
 	for _, s := range d.simulate.Scenarios {
 		fmt.Fprintf(d.stdout, "  %s", s.Name)

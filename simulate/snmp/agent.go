@@ -3,12 +3,18 @@
 //
 // `minamo demo` runs them, so that Minamo can ask routers as it asks real ones.
 // An agent speaks SNMPv2c (RFC 3416) on its router's own address, and knows the
-// system group (RFC 3418) and IF-MIB's tables (RFC 2863), read-only. What it
-// answers is of the network's clock at that moment. A wrong community is not
-// answered, as it should be.
+// groups system and snmp (RFC 3418) and IF-MIB (RFC 2863), read-only. What it
+// answers is of the network's clock at that moment, and all of an answer is of
+// one moment. Who has another community, or speaks another version, is not
+// answered but counted; so is what is no SNMP.
+//
+//	agent.go  sockets; Get, GetNext, GetBulk
+//	mib.go    what there is to ask for
+//	ber.go    messages as bytes
 package snmp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,66 +22,69 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/gosnmp/gosnmp"
-
 	"github.com/minamo-flow/minamo/simulate"
 )
 
 // Agents are those of all routers of a network.
-type Agents struct {
-	community string
-	agents    []*agent
-
-	// Stats counts what came.
-	Stats Stats
-}
-
-// Stats counts what agents were asked.
-type Stats struct {
-	Requests  atomic.Uint64
-	Malformed atomic.Uint64 // were no requests
-	Refused   atomic.Uint64 // of another community or version: not answered
-}
+type Agents []*agent
 
 // agent is one router's.
 type agent struct {
-	router *simulate.Router
-	conn   *net.UDPConn
+	Statistics
+	community []byte
+	conn      *net.UDPConn
+	router    *simulate.Router
 }
 
-// mostAnswer is how long a datagram may be: Ethernet's MTU without headers.
-const mostAnswer = 1472
+// Statistics counts what came to an agent. The group snmp has them too.
+type Statistics struct {
+	Packets        atomic.Uint64 // snmpInPkts
+	BadVersions    atomic.Uint64 // snmpInBadVersions
+	BadCommunities atomic.Uint64 // snmpInBadCommunityNames
+	Malformed      atomic.Uint64 // snmpInASNParseErrs
+	Unexpected     atomic.Uint64 // no requests: responses, traps, informs
+}
 
-// Listen opens an agent on each router's address. Nothing is answered before Run.
-func Listen(network *simulate.Network, port uint16, community string) (*Agents, error) {
-	all := &Agents{community: community}
-	for _, r := range network.Routers() {
-		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.Addr, port)))
+const (
+	mostRequest = 4096 // longer ones are cut, and no SNMP then
+	mostAnswer  = 1472 // what Ethernet carries in one packet
+)
+
+// Listen opens a socket on each address. Nothing is answered before Run.
+func Listen(addresses []netip.Addr, port uint16, community string) (Agents, error) {
+	var all Agents
+	for _, address := range addresses {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
 		if err != nil {
-			all.close()
-			return nil, fmt.Errorf("SNMP agent of %s: %w", r.Name, err)
+			all.Close()
+			return nil, fmt.Errorf("no SNMP agent on %s: %w", address, err)
 		}
-		all.agents = append(all.agents, &agent{r, conn})
+		all = append(all, &agent{community: []byte(community), conn: conn})
 	}
 	return all, nil
 }
 
-func (all *Agents) close() {
-	for _, a := range all.agents {
+// Close closes the sockets; Run does it, too.
+func (all Agents) Close() {
+	for _, a := range all {
 		a.conn.Close()
 	}
 }
 
-// Run answers until ctx ends.
-func (all *Agents) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, all.close)
-	defer stop()
-	done := make(chan error, len(all.agents))
-	for _, a := range all.agents {
-		go func() { done <- a.serve(all) }()
+// Run answers for the routers that have the addresses, until ctx ends.
+func (all Agents) Run(ctx context.Context, routers []*simulate.Router) error {
+	defer context.AfterFunc(ctx, all.Close)()
+	done := make(chan error, len(all))
+	for _, a := range all {
+		for _, r := range routers {
+			if r.Addr == a.conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr() {
+				a.router = r
+			}
+		}
+		go func() { done <- a.serve() }()
 	}
 	var failed []error
-	for range all.agents {
+	for range all {
 		failed = append(failed, <-done)
 	}
 	if ctx.Err() != nil {
@@ -84,79 +93,107 @@ func (all *Agents) Run(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-func (a *agent) serve(all *Agents) error {
-	room := make([]byte, 1<<16)
+func (a *agent) serve() error {
+	room := make([]byte, mostRequest+1)
 	for {
 		n, from, err := a.conn.ReadFromUDPAddrPort(room)
 		if err != nil {
 			return err
 		}
-		if answer := all.answer(room[:n], func() *view { return viewOf(a.router) }); answer != nil {
+		if answer := a.answer(room[:n]); answer != nil {
 			a.conn.WriteToUDPAddrPort(answer, from) // who does not get it asks again
 		}
 	}
 }
 
-// answer is what a request gets; nil for nothing.
-func (all *Agents) answer(request []byte, look func() *view) []byte {
-	codec := gosnmp.GoSNMP{Version: gosnmp.Version2c}
-	p, err := codec.SnmpDecodePacket(request)
+// answer is what a datagram gets; nil for nothing.
+func (a *agent) answer(datagram []byte) []byte {
+	a.Packets.Add(1)
+	m, err := readMessage(datagram)
 	switch {
-	case err != nil:
-		all.Stats.Malformed.Add(1)
+	case err == errVersion:
+		a.BadVersions.Add(1)
 		return nil
-	case p.Version != gosnmp.Version2c || p.Community != all.community:
-		all.Stats.Refused.Add(1)
-		return nil
-	}
-	answer := &gosnmp.SnmpPacket{Version: p.Version, Community: p.Community, PDUType: gosnmp.GetResponse, RequestID: p.RequestID, Logger: codec.Logger}
-	refuse := func(what gosnmp.SNMPError, index int) {
-		answer.Error, answer.ErrorIndex = what, uint8(min(index, 255))
-		answer.Variables = p.Variables
-		for i := range answer.Variables {
-			answer.Variables[i].Type, answer.Variables[i].Value = gosnmp.Null, nil
-		}
-	}
-	switch p.PDUType {
-	case gosnmp.GetRequest:
-		v := look()
-		for _, asked := range p.Variables {
-			answer.Variables = append(answer.Variables, v.get(asked.Name))
-		}
-	case gosnmp.GetNextRequest:
-		v := look()
-		for _, asked := range p.Variables {
-			answer.Variables = append(answer.Variables, v.next(asked.Name))
-		}
-	case gosnmp.GetBulkRequest:
-		answer.Variables = look().bulk(p)
-	case gosnmp.SetRequest:
-		refuse(gosnmp.NotWritable, 1)
-	default:
-		all.Stats.Malformed.Add(1)
+	case err == nil && !bytes.Equal(m.community, a.community):
+		a.BadCommunities.Add(1)
 		return nil
 	}
-	all.Stats.Requests.Add(1)
-	for {
-		text, err := answer.MarshalMsg()
-		switch {
-		case err != nil:
-			refuse(gosnmp.GenErr, 0)
-		case len(text) <= mostAnswer || answer.Error != gosnmp.NoError:
-			return text
-		case p.PDUType == gosnmp.GetBulkRequest && len(answer.Variables) > 1:
-			// As many as fit (RFC 3416 §4.2.3).
-			fit := len(answer.Variables) * mostAnswer / len(text)
-			answer.Variables = answer.Variables[:max(1, min(fit, len(answer.Variables)-1))]
-		default:
-			refuse(gosnmp.TooBig, 0)
-			answer.Variables = nil
+	var q request
+	if err == nil {
+		q, err = m.request()
+	}
+	if err != nil || len(datagram) > mostRequest {
+		a.Malformed.Add(1)
+		return nil
+	}
+	room := mostAnswer - len(a.respond(&q, noError, 0, nil)) - 3*2 // three lengths that grow
+	var variables []byte
+	status, index, fits := noError, 0, true
+	add := func(name oid, v value) (ok bool) {
+		before := len(variables)
+		if variables = appendVariable(variables, name, v); len(variables) > room {
+			variables, fits = variables[:before], false
 		}
-		if err != nil && answer.Error == gosnmp.GenErr && text == nil {
-			if text, err = answer.MarshalMsg(); err != nil {
-				return nil
+		return fits
+	}
+	switch q.kind {
+	case getRequest:
+		v := a.look()
+		for _, name := range q.names {
+			if !add(name, v.get(name)) {
+				break
 			}
-			return text
+		}
+	case getNextRequest:
+		v := a.look()
+		for _, name := range q.names {
+			if !add(v.next(name)) {
+				break
+			}
+		}
+	case getBulkRequest:
+		a.look().bulk(&q, add)
+		fits = true // as much as does is an answer
+	case setRequest:
+		if len(q.names) > 0 {
+			status, index, variables = notWritable, 1, q.variables
+			fits = len(variables) <= room
+		}
+	default:
+		a.Unexpected.Add(1)
+		return nil
+	}
+	if !fits {
+		return a.respond(&q, tooBig, 0, nil)
+	}
+	return a.respond(&q, status, index, variables)
+}
+
+func (a *agent) respond(q *request, status, index int, variables []byte) []byte {
+	return appendResponse(make([]byte, 0, len(variables)+len(a.community)+48), a.community, q.id, status, index, variables)
+}
+
+// bulk answers GetBulk, until no more fits (RFC 3416 §4.2.3).
+func (v *view) bulk(q *request, add func(oid, value) bool) {
+	once := min(max(int(q.first), 0), len(q.names))
+	for _, name := range q.names[:once] {
+		if !add(v.next(name)) {
+			return
+		}
+	}
+	repeated := q.names[once:]
+	for range max(int(q.second), 0) {
+		ended := true
+		for i, name := range repeated {
+			name, value := v.next(name)
+			if !add(name, value) {
+				return
+			}
+			repeated[i] = name
+			ended = ended && value.tag == endOfMibView
+		}
+		if ended { // also: nothing to repeat
+			return
 		}
 	}
 }

@@ -1,15 +1,11 @@
 package snmp
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
-	"os/exec"
+	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +13,9 @@ import (
 
 	"github.com/minamo-flow/minamo/simulate"
 )
+
+// Here answers are read with gosnmp, which knows nothing of how they were
+// written; net-snmp's tools ask the agents of a whole demo in e2e.
 
 var start = time.Date(2026, 11, 16, 9, 0, 0, 0, time.UTC)
 
@@ -29,195 +28,410 @@ func network(t testing.TB, scenarios ...simulate.Scenario) *simulate.Network {
 	return n
 }
 
-// run starts agents on a free port.
-func run(t *testing.T, n *simulate.Network) (all *Agents, port string) {
-	free, err := net.ListenPacket("udp4", "127.1.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := free.LocalAddr().(*net.UDPAddr).Port
-	free.Close()
-	if all, err = Listen(n, uint16(number), "hotaru"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- all.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return all, strconv.Itoa(number)
-}
-
-// tool runs one of net-snmp's.
-func tool(t *testing.T, name string, args ...string) []string {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("SKIPPED: net-snmp's %s is not installed (Debian: snmp)", name)
-	}
-	out, err := exec.CommandContext(t.Context(), name, append([]string{"-v2c", "-On", "-t", "2", "-m", ""}, args...)...).Output()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n")
-}
-
-// TestNetSNMP: net-snmp's tools read what the network knows.
-func TestNetSNMP(t *testing.T) {
-	n := network(t)
-	if err := n.Step(start.Add(10 * time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	all, port := run(t, n)
+func agentOf(t testing.TB, n *simulate.Network, name string) *agent {
 	for _, r := range n.Routers() {
-		at := r.Addr.String() + ":" + port
-		if got := tool(t, "snmpget", "-c", "hotaru", at, ".1.3.6.1.2.1.1.5.0"); got[0] != `.1.3.6.1.2.1.1.5.0 = STRING: "`+r.Name+`"` {
-			t.Errorf("sysName: %s", got)
-		}
-		want := map[string]string{}
-		for _, f := range r.IfTable() {
-			index := fmt.Sprint(f.IfIndex)
-			want[ifXTable+".1."+index] = `STRING: "` + f.Name + `"`
-			want[ifXTable+".18."+index] = `STRING: "` + f.Alias + `"`
-			want[ifXTable+".6."+index] = fmt.Sprintf("Counter64: %d", f.InOctets)
-			want[ifXTable+".10."+index] = fmt.Sprintf("Counter64: %d", f.OutOctets)
-			want[ifXTable+".15."+index] = fmt.Sprintf("Gauge32: %d", f.Speed)
-			want[ifTable+".2."+index] = `STRING: "` + f.Descr + `"`
-			want[ifTable+".10."+index] = fmt.Sprintf("Counter32: %d", uint32(f.InOctets))
-			want[ifTable+".8."+index] = "INTEGER: 1"
-		}
-		for _, walker := range []string{"snmpwalk", "snmpbulkwalk"} {
-			got := map[string]string{}
-			var last []uint32
-			for _, line := range tool(t, walker, "-c", "hotaru", at, ".1.3.6.1.2.1") {
-				name, value, ok := strings.Cut(line, " = ")
-				if strings.Contains(value, "No more variables left") {
-					continue
-				}
-				if !ok {
-					t.Errorf("%s", line)
-				}
-				got[name] = value
-				if oid := numbers(name); slices.Compare(last, oid) >= 0 {
-					t.Errorf("%v after %v", oid, last)
-				} else {
-					last = oid
-				}
-			}
-			for name, value := range want {
-				if got[name] != value && !(strings.HasSuffix(value, `""`) && got[name] == `""`) {
-					t.Errorf("%s %s: %s is %s, expected %s", walker, r.Name, name, got[name], value)
-				}
-			}
-			// 7 of the system and two that stand alone; 18 and 19 of each interface.
-			if expected := 7 + 2 + 37*len(r.Interfaces); len(got) != expected {
-				t.Errorf("%s: %d values, expected %d", walker, len(got), expected)
-			}
-		}
-		if got := tool(t, "snmpget", "-c", "hotaru", at, ifTable+".10.999", ".1.3.6.1.2.1.99.1.0"); !strings.Contains(got[0], "No Such Instance") || !strings.Contains(got[1], "No Such Object") {
-			t.Errorf("%s", got)
+		if r.Name == name {
+			return &agent{router: r, community: []byte("hotaru")}
 		}
 	}
-	if all.Stats.Malformed.Load() != 0 || all.Stats.Refused.Load() != 0 {
-		t.Errorf("%d malformed, %d refused", all.Stats.Malformed.Load(), all.Stats.Refused.Load())
-	}
+	t.Fatalf("no router %s", name)
+	return nil
 }
 
-func ask(t testing.TB, all *Agents, v *view, kind gosnmp.PDUType, community string, repetitions uint32, oids ...string) *gosnmp.SnmpPacket {
-	g := gosnmp.GoSNMP{Version: gosnmp.Version2c, Community: community}
-	var pdus []gosnmp.SnmpPDU
-	for _, o := range oids {
-		pdus = append(pdus, gosnmp.SnmpPDU{Name: o, Type: gosnmp.Null})
+type question struct {
+	kind        gosnmp.PDUType
+	once        uint8
+	repetitions uint32
+	names       []string
+}
+
+func (q question) bytes(t testing.TB, version gosnmp.SnmpVersion, community string) []byte {
+	p := gosnmp.SnmpPacket{Version: version, Community: community, PDUType: q.kind, RequestID: 0x7ffffffe, NonRepeaters: q.once, MaxRepetitions: q.repetitions}
+	for _, name := range q.names {
+		p.Variables = append(p.Variables, gosnmp.SnmpPDU{Name: name, Type: gosnmp.Null})
 	}
-	request, err := g.SnmpEncodePacket(kind, pdus, 0, repetitions)
+	b, err := p.MarshalMsg()
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := all.answer(request, func() *view { return v })
+	return b
+}
+
+// ask sends a question and reads the answer; nil for none.
+func (a *agent) ask(t testing.TB, q question) *gosnmp.SnmpPacket {
+	t.Helper()
+	answer := a.answer(q.bytes(t, gosnmp.Version2c, string(a.community)))
 	if answer == nil {
 		return nil
 	}
 	if len(answer) > mostAnswer {
 		t.Errorf("an answer of %d bytes", len(answer))
 	}
-	p, err := g.SnmpDecodePacket(answer)
+	p, err := (&gosnmp.GoSNMP{Version: gosnmp.Version2c}).SnmpDecodePacket(answer)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: % x", err, answer)
+	}
+	if p.RequestID != 0x7ffffffe || p.PDUType != gosnmp.GetResponse || p.Community != "hotaru" {
+		t.Errorf("the answer is %+v", p)
 	}
 	return p
 }
 
-// TestAnswers: errors and limits.
-func TestAnswers(t *testing.T) {
+func (a *agent) value(t testing.TB, name string) gosnmp.SnmpPDU {
+	t.Helper()
+	return a.ask(t, question{kind: gosnmp.GetRequest, names: []string{name}}).Variables[0]
+}
+
+const (
+	system   = ".1.3.6.1.2.1.1"
+	ifTable  = ".1.3.6.1.2.1.2.2.1"
+	group    = ".1.3.6.1.2.1.11" // snmp
+	ifXTable = ".1.3.6.1.2.1.31.1.1.1"
+)
+
+// TestValues: what there is, and what an interface's values are.
+func TestValues(t *testing.T) {
+	if !slices.IsSortedFunc(objects, func(a, b object) int { return slices.Compare(a.name, b.name) }) {
+		t.Error("objects are out of order")
+	}
 	n := network(t)
-	all := &Agents{community: "hotaru"}
-	v := viewOf(n.Routers()[1])
-	if p := ask(t, all, v, gosnmp.GetRequest, "public", 0, system+".5.0"); p != nil || all.Stats.Refused.Load() != 1 {
-		t.Error("a wrong community was answered")
+	if err := n.Step(start.Add(3*time.Minute + 30*time.Second)); err != nil {
+		t.Fatal(err)
 	}
-	if p := ask(t, all, v, gosnmp.GetBulkRequest, "hotaru", 1000, ifTable, ifXTable); p == nil || len(p.Variables) < 40 {
-		t.Errorf("%+v", p)
+	a := agentOf(t, n, "tyo-ix1")
+	var f simulate.IfEntry
+	for _, e := range a.router.IfTable() {
+		if e.Speed == 100_000 && e.Role == simulate.Exchange {
+			f = e
+		}
 	}
-	if p := ask(t, all, v, gosnmp.SetRequest, "hotaru", 0, system+".5.0"); p == nil || p.Error != gosnmp.NotWritable {
-		t.Errorf("%+v", p)
+	if f.InOctets <= math.MaxUint32 || f.InOctets == f.OutOctets {
+		t.Fatalf("%d and %d octets tell nothing of counters that begin anew", f.InOctets, f.OutOctets)
 	}
-	if p := ask(t, all, v, gosnmp.GetNextRequest, "hotaru", 0, ".1.3.6.1.3"); p == nil || p.Variables[0].Type != gosnmp.EndOfMibView {
-		t.Errorf("%+v", p)
-	}
-	if p := ask(t, all, v, gosnmp.GetRequest, "hotaru", 0, slices.Repeat([]string{system + ".1.0"}, 60)...); p == nil || p.Error != gosnmp.TooBig || len(p.Variables) > 0 {
-		t.Errorf("%+v", p)
+	row := func(table string, column int) string { return fmt.Sprintf("%s.%d.%d", table, column, f.IfIndex) }
+	for _, c := range []struct {
+		name string
+		kind gosnmp.Asn1BER
+		want any
+	}{
+		{system + ".1.0", gosnmp.OctetString, []byte(a.router.Vendor.SysDescr)},
+		{system + ".2.0", gosnmp.ObjectIdentifier, ".1.3.6.1.4.1.32473.1.3"},
+		{system + ".3.0", gosnmp.TimeTicks, uint32(34*24*360000 + 21000)},
+		{system + ".4.0", gosnmp.OctetString, []byte("noc@hotaru.example")},
+		{system + ".5.0", gosnmp.OctetString, []byte("tyo-ix1")},
+		{system + ".6.0", gosnmp.OctetString, []byte("Tokyo")},
+		{system + ".7.0", gosnmp.Integer, 4},
+		{".1.3.6.1.2.1.2.1.0", gosnmp.Integer, 4},
+		{row(ifTable, 1), gosnmp.Integer, 2001},
+		{row(ifTable, 2), gosnmp.OctetString, []byte("Ethernet2/1")},
+		{row(ifTable, 3), gosnmp.Integer, 6},
+		{ifTable + ".3.4001", gosnmp.Integer, 24}, // Loopback0
+		{row(ifTable, 4), gosnmp.Integer, 1500},
+		{row(ifTable, 5), gosnmp.Gauge32, uint(math.MaxUint32)},
+		{row(ifTable, 6), gosnmp.OctetString, []byte{2, 0, 0, 0, 2, 1}},
+		{ifTable + ".6.4001", gosnmp.OctetString, []byte{}},
+		{row(ifTable, 7), gosnmp.Integer, 1},
+		{row(ifTable, 8), gosnmp.Integer, 1},
+		{row(ifTable, 9), gosnmp.TimeTicks, uint32(0)},
+		{row(ifTable, 10), gosnmp.Counter32, uint(uint32(f.InOctets))},
+		{row(ifTable, 11), gosnmp.Counter32, uint(uint32(f.InPackets))},
+		{row(ifTable, 12), gosnmp.NoSuchObject, nil}, // ifInNUcastPkts: deprecated
+		{row(ifTable, 13), gosnmp.Counter32, uint(f.InDiscards)},
+		{row(ifTable, 16), gosnmp.Counter32, uint(uint32(f.OutOctets))},
+		{row(ifTable, 17), gosnmp.Counter32, uint(uint32(f.OutPackets))},
+		{row(ifXTable, 1), gosnmp.OctetString, []byte("Ethernet2/1")},
+		{row(ifXTable, 6), gosnmp.Counter64, f.InOctets},
+		{row(ifXTable, 7), gosnmp.Counter64, f.InPackets},
+		{row(ifXTable, 8), gosnmp.Counter64, uint64(0)},
+		{row(ifXTable, 10), gosnmp.Counter64, f.OutOctets},
+		{row(ifXTable, 11), gosnmp.Counter64, f.OutPackets},
+		{row(ifXTable, 15), gosnmp.Gauge32, uint(100_000)},
+		{row(ifXTable, 16), gosnmp.Integer, 2},
+		{row(ifXTable, 17), gosnmp.Integer, 1},
+		{ifXTable + ".17.4001", gosnmp.Integer, 2},
+		{row(ifXTable, 18), gosnmp.OctetString, []byte("IX: Lagoon-IX peering LAN")},
+		{row(ifXTable, 19), gosnmp.TimeTicks, uint32(0)},
+		{".1.3.6.1.2.1.31.1.5.0", gosnmp.TimeTicks, uint32(0)},
+
+		{system + ".5", gosnmp.NoSuchInstance, nil},
+		{system + ".5.1", gosnmp.NoSuchInstance, nil},
+		{system + ".5.0.0", gosnmp.NoSuchInstance, nil},
+		{ifTable + ".10.4002", gosnmp.NoSuchInstance, nil},
+		{ifTable + ".10.2001.0", gosnmp.NoSuchInstance, nil},
+		{system + ".8.0", gosnmp.NoSuchObject, nil},
+		{ifTable, gosnmp.NoSuchObject, nil},
+		{".1.3", gosnmp.NoSuchObject, nil},
+		{".0.0", gosnmp.NoSuchObject, nil},
+		{".1.3.6.1.4.1.9.1", gosnmp.NoSuchObject, nil},
+	} {
+		got := a.value(t, c.name)
+		if b, ok := got.Value.([]byte); ok {
+			got.Value = append([]byte{}, b...)
+		}
+		if got.Name != c.name || got.Type != c.kind || fmt.Sprintf("%T %v", got.Value, got.Value) != fmt.Sprintf("%T %v", c.want, c.want) {
+			t.Errorf("%s: %s %v %T %v, expected %v %T %v", c.name, got.Name, got.Type, got.Value, got.Value, c.kind, c.want, c.want)
+		}
 	}
 }
 
-// TestRestart: a restart's counters and sysUpTime begin anew, and interfaces that
-// were numbered anew have their names at other numbers.
-func TestRestart(t *testing.T) {
-	n := network(t, simulate.Scenario{Name: "renumber", From: start.Add(5 * time.Minute)})
-	i := slices.IndexFunc(n.Routers(), func(r *simulate.Router) bool { return r.Name == "osk-core1" })
-	r := n.Routers()[i]
-	look := func(minutes int) (up uint32, octets uint64, names []string) {
-		if err := n.Step(start.Add(time.Duration(minutes) * time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		v := viewOf(r)
-		for _, f := range r.Interfaces {
-			at := fmt.Sprintf(".%d", f.IfIndex)
-			names = append(names, v.get(ifXTable+".1"+at).Value.(string))
-			octets += v.get(ifXTable + ".6" + at).Value.(uint64)
-		}
-		return v.get(system + ".3.0").Value.(uint32), octets, names
+// TestNext: GetNext goes through everything once, in order, and so does GetBulk;
+// each value is what Get says.
+func TestNext(t *testing.T) {
+	n := network(t)
+	if err := n.Step(start.Add(time.Minute)); err != nil {
+		t.Fatal(err)
 	}
-	up, octets, names := look(4)
-	up2, octets2, names2 := look(6)
-	if up2 >= up || octets2 >= octets || up2 > 12000 {
-		t.Errorf("sysUpTime %d, then %d; octets %d, then %d", up, up2, octets, octets2)
+	for _, r := range n.Routers() {
+		a := agentOf(t, n, r.Name)
+		var all []gosnmp.SnmpPDU
+		var last oid
+		for name := ".0.0"; ; {
+			v := a.ask(t, question{kind: gosnmp.GetNextRequest, names: []string{name}}).Variables[0]
+			if v.Type == gosnmp.EndOfMibView {
+				if v.Name != name {
+					t.Errorf("the end is at %s, not %s", v.Name, name)
+				}
+				break
+			}
+			number := parse(v.Name[1:])
+			if slices.Compare(last, number) >= 0 {
+				t.Fatalf("%v after %v", number, last)
+			}
+			if got := a.value(t, v.Name); got.Type != v.Type {
+				t.Errorf("Get %s: %v, GetNext %v", v.Name, got.Type, v.Type)
+			}
+			all, last, name = append(all, v), number, v.Name
+		}
+		want := 0
+		for _, o := range objects {
+			if want++; o.column != nil {
+				want += len(r.Interfaces) - 1
+			}
+		}
+		if len(all) != want {
+			t.Errorf("%s: %d values, expected %d", r.Name, len(all), want)
+		}
+		at := 0
+		for name := ".0.0"; at < len(all); {
+			p := a.ask(t, question{kind: gosnmp.GetBulkRequest, repetitions: 50, names: []string{name}})
+			for _, v := range p.Variables {
+				if v.Type == gosnmp.EndOfMibView {
+					break
+				}
+				if v.Name != all[at].Name {
+					t.Fatalf("GetBulk has %s, expected %s", v.Name, all[at].Name)
+				}
+				at++
+				name = v.Name
+			}
+		}
 	}
-	if slices.Equal(names, names2) {
-		t.Error("the interfaces have their old numbers")
+	// Between instances, and behind them.
+	a := agentOf(t, n, "tyo-ix1") // 1001, 2001, 3001, 4001
+	for from, to := range map[string]string{
+		".1.3":                     system + ".1.0",
+		system + ".1.0":            system + ".2.0",
+		system + ".1.5":            system + ".2.0",
+		system + ".7.0":            ".1.3.6.1.2.1.2.1.0",
+		ifTable:                    ifTable + ".1.1001",
+		ifTable + ".10":            ifTable + ".10.1001",
+		ifTable + ".10.1500":       ifTable + ".10.2001",
+		ifTable + ".10.2001":       ifTable + ".10.3001",
+		ifTable + ".10.2001.7":     ifTable + ".10.3001",
+		ifTable + ".10.4001":       ifTable + ".11.1001",
+		ifTable + ".11.4001":       ifTable + ".13.1001",
+		ifXTable + ".19.4001":      ".1.3.6.1.2.1.31.1.5.0",
+		ifTable + ".20.4294967295": ".1.3.6.1.2.1.11.1.0",
+	} {
+		if v := a.ask(t, question{kind: gosnmp.GetNextRequest, names: []string{from}}).Variables[0]; v.Name != to {
+			t.Errorf("behind %s is %s, expected %s", from, v.Name, to)
+		}
+	}
+}
+
+// TestBulk: non-repeaters, repetitions and the room there is.
+func TestBulk(t *testing.T) {
+	a := agentOf(t, network(t), "tyo-edge1")
+	names := func(q question) (list []string) {
+		q.kind = gosnmp.GetBulkRequest
+		for _, v := range a.ask(t, q).Variables {
+			list = append(list, v.Name)
+		}
+		return list
+	}
+	uptime, in, out := system+".3", ifXTable+".6", ifXTable+".10"
+	if got, want := names(question{once: 1, repetitions: 2, names: []string{uptime, in, out}}), []string{uptime + ".0", in + ".4", out + ".4", in + ".5", out + ".5"}; !slices.Equal(got, want) {
+		t.Errorf("%v, expected %v", got, want)
+	}
+	if got := names(question{once: 1, names: []string{uptime, in}}); len(got) != 1 {
+		t.Errorf("without repetitions: %v", got)
+	}
+	if got := names(question{once: 9, repetitions: 9, names: []string{uptime}}); len(got) != 1 {
+		t.Errorf("nothing is to be repeated: %v", got)
+	}
+	if got := names(question{}); len(got) != 0 {
+		t.Errorf("nothing was asked: %v", got)
+	}
+	if got := names(question{repetitions: 1 << 30, names: []string{in, out}}); len(got) < 50 || len(got) > 100 || got[len(got)-1] == got[0] {
+		t.Errorf("%d values, as many as there is room for: 60 to 70", len(got))
+	}
+	// It ends with the first repetition in which nothing is left.
+	if got := names(question{repetitions: 9, names: []string{ifXTable + ".19.10", ".1.4"}}); len(got) != 6 {
+		t.Errorf("at the end: %v", got)
+	}
+}
+
+// TestRefused: what gets an error, and what gets nothing, is counted.
+func TestRefused(t *testing.T) {
+	a := agentOf(t, network(t), "osk-core1")
+	get := question{kind: gosnmp.GetRequest, names: []string{system + ".1.0"}}
+	if a.answer(get.bytes(t, gosnmp.Version2c, "public")) != nil || a.answer(get.bytes(t, gosnmp.Version1, "hotaru")) != nil {
+		t.Error("another community or version was answered")
+	}
+	if a.answer([]byte("GET / HTTP/1.0\r\n\r\n")) != nil || a.answer(nil) != nil || a.answer(append(get.bytes(t, gosnmp.Version2c, "hotaru"), 0)) != nil {
+		t.Error("what is no SNMP was answered")
+	}
+	if a.ask(t, question{kind: gosnmp.GetResponse, names: get.names}) != nil {
+		t.Error("a response was answered")
+	}
+	for _, c := range []struct {
+		name string
+		q    question
+		code gosnmp.SNMPError
+		left int
+	}{
+		{"Set", question{kind: gosnmp.SetRequest, names: []string{system + ".5.0"}}, gosnmp.NotWritable, 1},
+		{"Set of nothing", question{kind: gosnmp.SetRequest}, gosnmp.NoError, 0},
+		{"Get of too much", question{kind: gosnmp.GetRequest, names: slices.Repeat(get.names, 30)}, gosnmp.TooBig, 0},
+		{"GetNext of too much", question{kind: gosnmp.GetNextRequest, names: slices.Repeat([]string{system}, 30)}, gosnmp.TooBig, 0},
+	} {
+		if p := a.ask(t, c.q); p.Error != c.code || len(p.Variables) != c.left {
+			t.Errorf("%s: %v with %d variables, expected %v with %d", c.name, p.Error, len(p.Variables), c.code, c.left)
+		}
+	}
+	for column, want := range map[int]uint{3: 1, 4: 1, 6: 3} {
+		if got := a.value(t, fmt.Sprintf("%s.%d.0", group, column)); got.Value != want {
+			t.Errorf("snmp.%d is %v, expected %d", column, got.Value, want)
+		}
+	}
+	if a.Unexpected.Load() != 1 {
+		t.Errorf("%d were no requests, expected 1", a.Unexpected.Load())
+	}
+}
+
+// TestNumbers: requests that other software would write in other ways.
+func TestNumbers(t *testing.T) {
+	a := agentOf(t, network(t), "osk-core1")
+	name := []byte{0x30, 0x0c, 0x06, 0x08, 0x2b, 6, 1, 2, 1, 1, 5, 0, 5, 0}
+	message := func(id []byte, lengths ...byte) []byte {
+		pdu := slices.Concat(id, []byte{2, 1, 0, 2, 1, 0}, append([]byte{0x30}, lengths...), name)
+		body := slices.Concat([]byte{2, 1, 1, 4, 6}, []byte("hotaru"), []byte{0xa0, byte(len(pdu))}, pdu)
+		return append([]byte{0x30, byte(len(body))}, body...)
+	}
+	for _, c := range []struct {
+		what string
+		in   []byte
+		id   []byte // in the answer; nil for none
+	}{
+		{"a negative id", message([]byte{2, 1, 0xff}, 14), []byte{2, 1, 0xff}},
+		{"an id of all bits", message([]byte{2, 4, 0x80, 0, 0, 0}, 14), []byte{2, 4, 0x80, 0, 0, 0}},
+		{"an id with zeros before it", message([]byte{2, 4, 0, 0, 0, 0x80}, 14), []byte{2, 2, 0, 0x80}},
+		{"a long form of length", message([]byte{2, 1, 7}, 0x82, 0, 14), []byte{2, 1, 7}},
+		{"an id of five bytes", message([]byte{2, 5, 0, 0, 0, 0, 1}, 14), nil},
+		{"an id without bytes", message([]byte{2, 0}, 14), nil},
+		{"an indefinite length", message([]byte{2, 1, 7}, 0x80), nil},
+		{"a length behind the end", message([]byte{2, 1, 7}, 15), nil},
+		{"a length before the end", message([]byte{2, 1, 7}, 13), nil},
+	} {
+		answer := a.answer(c.in)
+		if answer == nil || c.id == nil {
+			if (answer == nil) != (c.id == nil) {
+				t.Errorf("%s: % x", c.what, answer)
+			}
+			continue
+		}
+		if !bytes.Contains(answer, append([]byte{0xa2}, answer[14])) || !bytes.Contains(answer, append(c.id, 2, 1, 0, 2, 1, 0, 0x30)) || !bytes.Contains(answer, []byte("osk-core1")) {
+			t.Errorf("%s: % x", c.what, answer)
+		}
+	}
+	// Object identifiers there and back.
+	for _, name := range []oid{{0, 0}, {1, 39}, {2, 999, 1}, {1, 3, 127, 128, 16383, 16384, math.MaxUint32}} {
+		content := appendOID(nil, name)
+		r := reader(appendBytes(nil, tagOID, content))
+		if got, err := r.oid(); err != nil || !slices.Equal(got, name) {
+			t.Errorf("%v: %v %v", name, got, err)
+		}
+	}
+	for _, content := range [][]byte{{}, {0x2b, 0x80}, {0x2b, 0x80, 1}, {0x2b, 0x90, 0x80, 0x80, 0x80, 0}, bytes.Repeat([]byte{1}, mostNumbers)} {
+		r := reader(appendBytes(nil, tagOID, content))
+		if got, err := r.oid(); err == nil {
+			t.Errorf("% x is %v", content, got)
+		}
+	}
+}
+
+// TestRenumber: with a restart sysUpTime and counters begin anew, and interfaces
+// are found at other numbers.
+func TestRenumber(t *testing.T) {
+	for _, scenario := range []string{"renumber", "restart"} {
+		n := network(t, simulate.Scenario{Name: scenario, Router: "osk-core1", From: start.Add(5 * time.Minute)})
+		a := agentOf(t, n, "osk-core1")
+		look := func(at time.Duration) (up uint32, octets uint64, names []string) {
+			if err := n.Step(start.Add(at)); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range a.router.Interfaces {
+				names = append(names, string(a.value(t, fmt.Sprintf("%s.1.%d", ifXTable, f.IfIndex)).Value.([]byte)))
+				octets += a.value(t, fmt.Sprintf("%s.6.%d", ifXTable, f.IfIndex)).Value.(uint64)
+			}
+			return a.value(t, system+".3.0").Value.(uint32), octets, names
+		}
+		_, octets, names := look(5*time.Minute - time.Second)
+		up, octets2, names2 := look(6 * time.Minute)
+		if up != 6000 || octets2 == 0 || octets2 > octets/2 {
+			t.Errorf("%s: sysUpTime %d; octets %d, then %d", scenario, up, octets, octets2)
+		}
+		if renumbered := !slices.Equal(names, names2); renumbered != (scenario == "renumber") {
+			t.Errorf("%s: %q were %q", scenario, names2, names)
+		}
+		slices.Sort(names)
+		slices.Sort(names2)
+		if !slices.Equal(names, names2) {
+			t.Errorf("%s: not the same interfaces: %q", scenario, names2)
+		}
 	}
 }
 
 func FuzzAnswer(f *testing.F) {
-	n := network(f)
-	v := viewOf(n.Routers()[0])
-	all := &Agents{community: "public"}
+	a := agentOf(f, network(f), "tyo-core1")
 	for _, kind := range []gosnmp.PDUType{gosnmp.GetRequest, gosnmp.GetNextRequest, gosnmp.GetBulkRequest, gosnmp.SetRequest} {
-		g := gosnmp.GoSNMP{Version: gosnmp.Version2c, Community: "public"}
-		request, err := g.SnmpEncodePacket(kind, []gosnmp.SnmpPDU{{Name: ifTable, Type: gosnmp.Null}}, 0, 10)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(request)
+		f.Add(question{kind: kind, once: 1, repetitions: 30, names: []string{system + ".3.0", ifTable, ifXTable + ".6.513"}}.bytes(f, gosnmp.Version2c, "hotaru"))
 	}
-	f.Fuzz(func(t *testing.T, request []byte) {
-		if answer := all.answer(request, func() *view { return v }); len(answer) > 1<<16 {
+	decoder := &gosnmp.GoSNMP{Version: gosnmp.Version2c}
+	f.Fuzz(func(t *testing.T, datagram []byte) {
+		answer := a.answer(datagram)
+		if answer == nil {
+			return
+		}
+		if len(answer) > mostAnswer {
 			t.Errorf("an answer of %d bytes", len(answer))
 		}
+		if _, err := readMessage(answer); err != nil {
+			t.Errorf("% x: %v", answer, err)
+		}
+		if p, err := decoder.SnmpDecodePacket(answer); err != nil && len(p.Variables) > 0 {
+			t.Errorf("% x: %v", answer, err)
+		}
 	})
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	a := agentOf(b, network(b), "tyo-core1")
+	request := question{kind: gosnmp.GetBulkRequest, once: 1, repetitions: 20, names: []string{system + ".3", ifXTable + ".6", ifXTable + ".10", ifXTable + ".7", ifXTable + ".8", ifTable + ".13"}}.bytes(b, gosnmp.Version2c, "hotaru")
+	b.ReportAllocs()
+	for b.Loop() {
+		if a.answer(request) == nil {
+			b.Fatal("no answer")
+		}
+	}
 }
