@@ -36,7 +36,7 @@ type Sink interface {
 
 // Config of a Collector. The zero value of a field means its default.
 type Config struct {
-	Listen        []string       // addresses such as udp://:2055; default DefaultListen
+	Listen        []string       // addresses such as udp://:2055; default, where it is nil, DefaultListen
 	Sockets       int            // sockets per UDP address, by SO_REUSEPORT; default one per processor
 	ReceiveBuffer int            // bytes asked of the kernel per UDP socket; default 16 MiB
 	StateFile     string         // what exporters told of themselves, kept across restarts; "" keeps none
@@ -53,7 +53,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if len(c.Listen) == 0 {
+	if c.Listen == nil {
 		c.Listen = DefaultListen
 	}
 	if c.Sockets <= 0 {
@@ -238,18 +238,21 @@ func (c *Collector) read(s *socket) {
 	}
 }
 
-// deliver hands the batch on, and empties it.
-func (c *Collector) deliver(batch *flow.Batch) {
+// deliver hands the batch on, and empties it. That the sink fails is counted and
+// logged here.
+func (c *Collector) deliver(batch *flow.Batch) error {
 	if batch.Len() == 0 {
-		return
+		return nil
 	}
 	c.flows.Add(uint64(batch.Len()))
 	c.Meter.add(c.cfg.Clock().Unix(), batch)
-	if err := c.sink.Write(batch); err != nil {
+	err := c.sink.Write(batch)
+	if err != nil {
 		c.sinkErrors.Add(1)
 		c.log.Error("flows were not stored", "flows", batch.Len(), "error", err)
 	}
 	batch.Reset()
+	return err
 }
 
 func (c *Collector) closeSockets() {

@@ -75,6 +75,7 @@ type exporter struct {
 	malformedParts  uint64 // what was wrong in datagrams that could be used
 
 	evicted bool // forgotten: nothing new may be kept here
+	locals  int  // probes of this process, by which it is not forgotten
 
 	maxDomains int
 	arrivals   arrivals
@@ -371,14 +372,14 @@ func (e *Exporters) newExporter(addr netip.Addr, seen int64) *exporter {
 
 // evict forgets the sixteenth of the exporters that was silent the longest: a
 // share, so that a flood of forged addresses does not search all for each. An
-// exporter with a connection stays: its address is not forged, and the number
-// of connections has a bound of its own.
+// exporter with a connection stays, and one in this process: its address is not
+// forged, and the number of connections has a bound of its own.
 func (e *Exporters) evict() {
 	seen := make([]*exporter, 0, len(e.byAddr))
 	since := make(map[*exporter]int64, len(e.byAddr))
 	for _, x := range e.byAddr {
 		x.mu.Lock()
-		if !x.connected() { // those are bounded by the connections
+		if !x.stays() {
 			since[x] = x.lastSeen
 			seen = append(seen, x)
 		}
@@ -387,7 +388,7 @@ func (e *Exporters) evict() {
 	slices.SortFunc(seen, func(a, b *exporter) int { return cmp.Compare(since[a], since[b]) })
 	for _, x := range seen[:min(max(len(seen)/16, 1), len(seen))] {
 		x.mu.Lock()
-		if x.evicted = !x.connected(); x.evicted {
+		if x.evicted = !x.stays(); x.evicted {
 			delete(e.byAddr, x.addr)
 			e.evicted++
 		}
@@ -396,13 +397,13 @@ func (e *Exporters) evict() {
 	e.log.Warn("too many exporters: the ones silent the longest are forgotten with their templates", "max", e.cfg.Max)
 }
 
-// connected tells whether the exporter has a connection open.
-func (x *exporter) connected() bool {
+// stays tells whether the exporter has a connection open, or is in this process.
+func (x *exporter) stays() bool {
 	n := len(x.sessions)
 	if x.datagrams != nil {
 		n--
 	}
-	return n > 0
+	return n+x.locals > 0
 }
 
 // domain makes room for a new observation domain where there are too many:

@@ -29,9 +29,9 @@ type ExporterStatus struct {
 type DomainStatus struct {
 	Protocol       string           `json:"protocol" doc:"Export protocol"`
 	Domain         uint32           `json:"domain" doc:"Observation domain, source id, engine or sub-agent"`
-	Datagrams      uint64           `json:"datagrams"`
+	Datagrams      uint64           `json:"datagrams" doc:"Datagrams and messages; of this server's own probe, batches of flows"`
 	Flows          uint64           `json:"flows"`
-	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX)"`
+	MissingUnits   uint64           `json:"missing_units" doc:"Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX); of this server's own probe, packets that the kernel dropped"`
 	MissingSamples uint64           `json:"missing_samples" doc:"sFlow samples that never came, by the sources' own numbers: in datagrams that were lost, and between them"`
 	Reordered      uint64           `json:"reordered" doc:"Datagrams that came late, or twice"`
 	Duplicates     uint64           `json:"duplicates" doc:"Of those, the ones that filled no gap: they came twice"`
@@ -204,7 +204,7 @@ var (
 	descRejected        = prometheus.NewDesc("minamo_datagrams_rejected_total", "Datagrams of an unknown or unsupported protocol version.", []string{"version"}, nil)
 	descDatagrams       = prometheus.NewDesc("minamo_exporter_datagrams_total", "Datagrams decoded.", []string{"exporter", "protocol", "domain"}, nil)
 	descFlows           = prometheus.NewDesc("minamo_exporter_flows_total", "Flow records decoded.", []string{"exporter", "protocol", "domain"}, nil)
-	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX).", []string{"exporter", "protocol", "domain"}, nil)
+	descMissing         = prometheus.NewDesc("minamo_exporter_missing_units_total", "Sequence units that never came: flows (NetFlow 5, 7, 8), datagrams (NetFlow 9, sFlow), data records (IPFIX), packets (the probe of this server).", []string{"exporter", "protocol", "domain"}, nil)
 	descSamples         = prometheus.NewDesc("minamo_exporter_missing_samples_total", "sFlow samples that never came, by the sources' own numbers.", []string{"exporter", "protocol", "domain"}, nil)
 	descReordered       = prometheus.NewDesc("minamo_exporter_reordered_datagrams_total", "Datagrams that came late, or twice.", []string{"exporter", "protocol", "domain"}, nil)
 	descRestarts        = prometheus.NewDesc("minamo_exporter_restarts_total", "Times that an exporter's sequence began anew.", []string{"exporter", "protocol", "domain"}, nil)
@@ -270,7 +270,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 			counter(descSamples, d.MissingSamples, labels...)
 			counter(descReordered, d.Reordered, labels...)
 			counter(descRestarts, d.Restarts, labels...)
-			if d.exportProtocol >= flow.SFlow2 {
+			if d.exportProtocol >= flow.SFlow2 && d.exportProtocol <= flow.SFlow5 {
 				counter(descDiscards, d.Discards, labels...)
 				counter(descCounterSamples, d.CounterSamples, labels...)
 			}

@@ -518,7 +518,7 @@ func FuzzStream(f *testing.F) {
 		if end != want || s.messages.Load() != messages {
 			t.Errorf("ended by %s after %d messages, want %s after %d", endingNames[end], s.messages.Load(), endingNames[want], messages)
 		}
-		if known := c.Exporters.all(); len(known) > 0 && known[0].connected() {
+		if known := c.Exporters.all(); len(known) > 0 && known[0].stays() {
 			t.Error("the session outlives its connection")
 		}
 	})

@@ -153,7 +153,7 @@ type Field struct {
 // quoted tells whether the column's text form is a JSON string.
 func (f *Field) quoted() bool { return f.Names != nil || f.Kind >= Time }
 
-// Codes of ExportProtocol.
+// Codes of ExportProtocol: versions, of sFlow + 60.
 const (
 	NetFlow1 = 1
 	NetFlow5 = 5
@@ -164,6 +164,7 @@ const (
 	SFlow2   = 62
 	SFlow4   = 64
 	SFlow5   = 65
+	Probe    = 128 // none: this process metered the packets itself
 )
 
 // Codes of SamplingSource: where a row's sampling rate was learnt, the most
@@ -227,7 +228,7 @@ var asSources = map[uint64]string{ASGeo: "geo"}
 var Schema = []Field{
 	Received:          {Name: "received", Kind: Time, Required: true, Doc: "When the datagram reached this collector."},
 	Exporter:          {Name: "exporter", Kind: Address, Required: true, Element: "exporterIPv4Address, exporterIPv6Address", Doc: "The device that exported the flow: the datagram's source address; for sFlow the agent address, where it names one."},
-	ExportProtocol:    {Name: "export_protocol", Kind: Uint8, Required: true, Doc: "The protocol that carried the flow.", Names: map[uint64]string{NetFlow1: "netflow1", NetFlow5: "netflow5", NetFlow7: "netflow7", NetFlow8: "netflow8", NetFlow9: "netflow9", IPFIX: "ipfix", SFlow2: "sflow2", SFlow4: "sflow4", SFlow5: "sflow5"}},
+	ExportProtocol:    {Name: "export_protocol", Kind: Uint8, Required: true, Doc: "The protocol that carried the flow; probe where none did, because the collector itself metered the packets.", Names: map[uint64]string{NetFlow1: "netflow1", NetFlow5: "netflow5", NetFlow7: "netflow7", NetFlow8: "netflow8", NetFlow9: "netflow9", IPFIX: "ipfix", SFlow2: "sflow2", SFlow4: "sflow4", SFlow5: "sflow5", Probe: "probe"}},
 	ObservationDomain: {Name: "observation_domain", Kind: Uint32, Required: true, Element: "observationDomainId", Doc: "IPFIX observation domain, NetFlow v9 source id, NetFlow v5 engine type × 256 + engine id, NetFlow v8 the same + aggregation scheme × 65536, sFlow sub-agent."},
 	Start:             {Name: "start", Kind: Time, Required: true, Element: "flowStartMilliseconds and its kin", Doc: "First packet of the flow, by the exporter's clock."},
 	End:               {Name: "end", Kind: Time, Required: true, Element: "flowEndMilliseconds and its kin", Doc: "Last packet of the flow, by the exporter's clock."},

@@ -32,13 +32,16 @@ type Interval struct {
 }
 
 // Unit is what the sequence numbers of a protocol count (RFC 7011 §3.1, RFC 3954
-// §5.1): in these missing is told.
+// §5.1), and for a probe of this process what the kernel does: in these missing
+// is told.
 func Unit(protocol uint8) string {
 	switch protocol {
 	case flow.NetFlow5, flow.NetFlow7, flow.NetFlow8:
 		return "flows"
 	case flow.IPFIX:
 		return "data records"
+	case flow.Probe:
+		return "packets"
 	}
 	return "datagrams"
 }
@@ -77,7 +80,7 @@ func (l *missing) share() float64 {
 }
 
 func (l *missing) words() (text string) {
-	for _, unit := range []string{"flows", "data records", "datagrams"} {
+	for _, unit := range []string{"flows", "data records", "datagrams", "packets"} {
 		if n := l.units[unit]; n > 0 {
 			if text != "" {
 				text += ", "

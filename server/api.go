@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -135,6 +136,7 @@ var problemHelp = map[string]string{
 	"malformed_datagrams": "Datagrams that could not be used at all: see the log for the exporter.",
 	"lost_flows":          "Flows that could not be written: the disk is full or fails. See the log.",
 	"missing_units":       "Sequence numbers are missing: datagrams were lost on the way. The charts show too little.",
+	"packets_dropped":     "The kernel dropped packets before the probe of this server could read them: give it threads (probe.fanout), room (probe.ring), or sample (probe.sampling).",
 	"template_missing":    "Data came whose template never did: shorten the exporter's template interval.",
 	"template_waiting":    "Data waits for its template: common just after a start.",
 	"sampling_mismatch":   "An sFlow agent samples at another rate than it claims: its volumes are wrong by that factor. See the log.",
@@ -177,7 +179,11 @@ func problems(sockets []collect.SocketStatus, streams []collect.StreamStatus, ex
 			counts[kind] += n
 		}
 		for _, d := range x.Domains {
-			counts["missing_units"] += d.MissingUnits
+			if d.Protocol == flow.Schema[flow.ExportProtocol].Names[flow.Probe] {
+				counts["packets_dropped"] += d.MissingUnits
+			} else {
+				counts["missing_units"] += d.MissingUnits
+			}
 		}
 	}
 	list := []ProblemStat{}

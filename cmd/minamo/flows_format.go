@@ -303,7 +303,8 @@ func seconds(c flow.Column) func([]byte, *record) []byte {
 	}
 }
 
-// exportVersion is nfdump's short form: Nv9, IPFIX as Nv10, sFlow as Sv5.
+// exportVersion is nfdump's short form: Nv9, IPFIX as Nv10, sFlow as Sv5; "-"
+// where there was no protocol.
 func exportVersion(dst []byte, r *record) []byte {
 	if !r.has(flow.ExportProtocol) {
 		return append(dst, '-')
@@ -311,6 +312,8 @@ func exportVersion(dst []byte, r *record) []byte {
 	switch v := r.b.U8(flow.ExportProtocol)[r.i]; v {
 	case flow.SFlow2, flow.SFlow4, flow.SFlow5:
 		return strconv.AppendUint(append(dst, "Sv"...), uint64(v-60), 10)
+	case flow.Probe:
+		return append(dst, '-')
 	default:
 		return strconv.AppendUint(append(dst, "Nv"...), uint64(v), 10)
 	}
