@@ -37,6 +37,7 @@ type Config struct {
 	Listen  []string `yaml:"listen"`
 	HTTP    string   `yaml:"http"`
 	Collect Collect  `yaml:"collect"`
+	Probe   Probe    `yaml:"probe"`
 	Columns []Column `yaml:"columns"`
 	Geo     Geo      `yaml:"geo"`
 	SNMP    SNMP     `yaml:"snmp"`
@@ -56,6 +57,24 @@ type Collect struct {
 	Connections   Connections `yaml:"connections"`
 	TLS           TLS         `yaml:"tls"`
 	Limits        Limits      `yaml:"limits"`
+}
+
+// Probe is what this machine meters itself.
+type Probe struct {
+	Interfaces  []string `yaml:"interfaces"` // none: nothing is metered
+	Exporter    Address  `yaml:"exporter"`
+	Domain      uint32   `yaml:"domain"`
+	Direction   string   `yaml:"direction"`
+	Promiscuous bool     `yaml:"promiscuous"`
+	Sampling    uint32   `yaml:"sampling"`
+	Random      bool     `yaml:"random"`
+	Active      Duration `yaml:"active"`
+	Inactive    Duration `yaml:"inactive"`
+	Flows       int      `yaml:"flows"`
+	Biflow      bool     `yaml:"biflow"`
+	NonIP       bool     `yaml:"non-ip"`
+	Fanout      int      `yaml:"fanout"`
+	Ring        Size     `yaml:"ring"`
 }
 
 // Connections bounds those of exporters: TCP, TLS and SCTP.
@@ -410,6 +429,39 @@ func check(key string, v reflect.Value) string {
 	case "collect.receive-buffer":
 		if v.Int() >= 1<<30 {
 			return "expected less than 1GiB" // the kernel doubles it, in 32 bits
+		}
+	case "probe.interfaces":
+		if v.Kind() == reflect.String && v.String() == "" {
+			return "expected the name of an interface"
+		}
+		if list, ok := v.Interface().([]string); ok {
+			for i, name := range list {
+				if slices.Contains(list[:i], name) {
+					return fmt.Sprintf("%s is given twice: its packets would count twice", name)
+				}
+			}
+		}
+	case "probe.direction":
+		return oneOf("both", "in", "out")
+	case "probe.sampling":
+		if v.Uint() < 1 || v.Uint() > 1<<24 {
+			return "expected 1 to 16777216: one packet in so many is looked at"
+		}
+	case "probe.active", "probe.inactive":
+		if d := time.Duration(v.Int()); d < 100*time.Millisecond || d > 24*time.Hour {
+			return "expected between 100ms and 24h"
+		}
+	case "probe.flows":
+		if v.Int() < 1 || v.Int() > 1<<26 {
+			return fmt.Sprintf("expected 1 to %d", 1<<26)
+		}
+	case "probe.fanout":
+		if v.Int() < 1 || v.Int() > 64 {
+			return "expected 1 to 64"
+		}
+	case "probe.ring":
+		if v.Int() < 2<<20 || v.Int() > 2<<30 {
+			return "expected 2MiB to 2GiB"
 		}
 	case "collect.sockets", "query.threads":
 		if v.Int() < 0 || v.Int() > 256 {
