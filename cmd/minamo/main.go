@@ -28,6 +28,7 @@ var commands = []command{
 	{"serve", "receive flows, store them, serve the console", serveCommand},
 	{"flows", "ask the stored flows, in nfdump's manner", flowsCommand},
 	{"report", "who, how much, and how it went: standard reports and your own", reportCommand},
+	{"proof", "are the numbers right? flows against interface counters", proofCommand},
 	{"store", "look after the stored flows: stats, check, compact, export, import", storeCommand},
 	{"decode", "print the flows in capture files, one JSON object a line", decodeCommand},
 	{"demo", "a living network that does not exist, with the server beside it", demoCommand},

@@ -1,16 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/enrich/geo"
+	"github.com/minamo-flow/minamo/enrich/interfaces"
 	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/snmp"
+	"github.com/minamo-flow/minamo/verify/counting"
 )
 
 // setNames tells an engine what numbers are called, by the files of a data
@@ -20,11 +26,7 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	if err != nil {
 		return err
 	}
-	exporters, err := collect.InterfaceNames(stateFile(data))
-	if err != nil {
-		return err
-	}
-	parts, err := roles.Open(rolesFile(data))
+	known, err := knownInterfaces(data)
 	if err != nil {
 		return err
 	}
@@ -32,21 +34,63 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	for _, w := range own.All() {
 		n.Networks = append(n.Networks, query.NetworkName{Number: w.Number, Name: w.Name, Customer: w.Customer, Site: w.Site})
 	}
-	for exporter, interfaces := range exporters {
-		for _, i := range interfaces {
-			id := query.InterfaceID{Exporter: exporter, Index: i.Index}
+	for _, list := range known.of {
+		for _, i := range list {
+			id := query.InterfaceID{Exporter: i.Exporter, Index: i.Index}
 			if i.Name != "" {
 				n.Interfaces[id] = i.Name
 			}
-			if role, _ := parts.Of(exporter, i.Index, i.Name, i.Description); role != "" {
+			if role, _ := known.roles.Of(i.Exporter, i.Index, i.Name, i.Description); role != "" {
 				n.Roles[id] = role
 			}
 		}
 	}
-	for _, i := range parts.Config().Interfaces { // also those that have no name
+	for _, i := range known.roles.Config().Interfaces { // also those that have no name
 		n.Roles[query.InterfaceID{Exporter: i.Exporter, Index: i.Index}] = i.Role
 	}
 	return engine.SetNames(ctx, n)
+}
+
+// interfaceBook is what a data directory knows of interfaces.
+type interfaceBook struct {
+	of    map[netip.Addr][]interfaces.Interface
+	roles *roles.List
+}
+
+func knownInterfaces(data string) (book interfaceBook, err error) {
+	told, err := collect.InterfaceNames(stateFile(data))
+	if err != nil {
+		return book, err
+	}
+	asked, err := snmp.Load(devicesFile(data))
+	if err != nil {
+		return book, err
+	}
+	if book.roles, err = roles.Open(rolesFile(data)); err != nil {
+		return book, err
+	}
+	book.of = map[netip.Addr][]interfaces.Interface{}
+	for x := range told {
+		book.of[x] = interfaces.Of(x, told[x], asked[x])
+	}
+	for x := range asked {
+		if book.of[x] == nil {
+			book.of[x] = interfaces.Of(x, nil, asked[x])
+		}
+	}
+	return book, nil
+}
+
+// boundary tells what an interface is called, and whether it leads out of the
+// network, or nobody said.
+func (b interfaceBook) boundary(exporter netip.Addr, index uint32) (name string, boundary bool) {
+	i, known := slices.BinarySearchFunc(b.of[exporter], index, func(i interfaces.Interface, index uint32) int { return cmp.Compare(i.Index, index) })
+	description := ""
+	if known {
+		name, description = b.of[exporter][i].Name, b.of[exporter][i].Description
+	}
+	role, _ := b.roles.Of(exporter, index, name, description)
+	return name, counting.Boundary(role)
 }
 
 // Files of a data directory, beside the flows.
@@ -54,6 +98,7 @@ func networksFile(data string) string { return filepath.Join(data, "networks.jso
 func rolesFile(data string) string    { return filepath.Join(data, "interfaces.json") }
 func stateFile(data string) string    { return filepath.Join(data, "exporters.json") }
 func devicesFile(data string) string  { return filepath.Join(data, "devices.json") }
+func countersDir(data string) string  { return filepath.Join(data, "counters") }
 func geoDir(data string) string       { return filepath.Join(data, "geo") }
 
 // lazyASes reads the databases when the first AS is named: it takes longer than

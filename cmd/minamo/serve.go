@@ -223,7 +223,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	recorder := quality.Open(recorded, log.With("component", "quality"))
 	metrics.MustRegister(recorder)
 
-	counted := counters.Open(counters.Config{Dir: filepath.Join(cfg.Data, "counters")}, log.With("component", "counters"))
+	counted := counters.Open(counters.Config{Dir: countersDir(cfg.Data)}, log.With("component", "counters"))
 	defer counted.Close()
 	asking := snmp.Config{
 		Interval:    time.Duration(cfg.SNMP.Interval),
