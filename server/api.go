@@ -36,6 +36,7 @@ func (s *Server) register(api huma.API) {
 	s.registerOwn(api)
 	s.registerRoles(api)
 	s.registerCounting(api)
+	s.registerDrops(api)
 	s.registerDashboards(api)
 	s.registerStorage(api)
 	if s.SQL {
