@@ -30,6 +30,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/dashboards/:name', name: 'dashboard', component: () => import('@/pages/dashboards/Dashboard.vue'), meta: { title: 'dashboards', place: 'dashboards', ...asks } },
   { path: '/flows', name: 'flows', component: () => import('@/pages/flows/Flows.vue'), meta: { title: 'flowRecords', place: 'flows', ...asks } },
   { path: '/network', name: 'network', component: () => import('@/pages/network/Network.vue'), meta: { title: 'network', place: 'network', timed: true } },
+  { path: '/budget', name: 'budget', component: () => import('@/pages/budget/Budget.vue'), meta: { title: 'budgets', place: 'network' } },
   { path: '/exporters/:exporter', name: 'exporter', component: () => import('@/pages/things/Exporter.vue'), meta: { title: 'exporter', place: 'network', ...asks } },
   { path: '/interfaces/:exporter/:index(\\d+)', name: 'interface', component: () => import('@/pages/things/Interface.vue'), meta: { title: 'interface', place: 'network', ...asks } },
   { path: '/addresses/:address', name: 'address', component: () => import('@/pages/things/Address.vue'), meta: { title: 'address', place: 'network', ...asks } },
