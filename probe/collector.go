@@ -18,7 +18,6 @@ import (
 type collector struct {
 	x       *Exporter
 	log     *slog.Logger
-	name    string // as configured
 	network string // udp or tcp
 	address string
 	conn    net.Conn
@@ -32,7 +31,7 @@ type collector struct {
 	pause   time.Duration // before the next try
 	logged  time.Time     // when a failure was logged last
 
-	datagrams, bytes, lost, connections uint64
+	stats CollectorStats
 }
 
 // Pauses between tries to connect.
@@ -49,7 +48,7 @@ func newCollector(text string, x *Exporter, log *slog.Logger) (*collector, error
 	if u.Scheme == "tcp" && x.cfg.Protocol != IPFIX {
 		return nil, fmt.Errorf("collector %q: only IPFIX goes by TCP, %s by udp://", text, x.cfg.Protocol)
 	}
-	c := &collector{x: x, log: log.With("collector", text), name: text, network: u.Scheme, address: u.Host, boot: x.cfg.Boot, pause: firstPause}
+	c := &collector{x: x, log: log.With("collector", text), stats: CollectorStats{Collector: text}, network: u.Scheme, address: u.Host, boot: x.cfg.Boot, pause: firstPause}
 	c.begin()
 	if c.network == "udp" {
 		if c.conn, err = x.cfg.Dial(context.Background(), c.network, c.address); err != nil {
@@ -106,7 +105,7 @@ func (c *collector) connect() bool {
 		return false
 	}
 	c.conn, c.pause = conn, firstPause
-	c.connections++
+	c.stats.Connections++
 	c.begin()
 	return true
 }
@@ -184,7 +183,7 @@ func (c *collector) tell(now time.Time) error {
 // cannot be sent is counted.
 func (c *collector) send(datagram []byte) error {
 	if c.conn == nil {
-		c.lost++
+		c.stats.Lost++
 		return nil
 	}
 	if c.network == "tcp" {
@@ -192,7 +191,7 @@ func (c *collector) send(datagram []byte) error {
 	}
 	if _, err := c.conn.Write(datagram); err != nil {
 		// By UDP that is what became of an earlier one: nobody listens there.
-		c.lost++
+		c.stats.Lost++
 		c.failed(err)
 		if c.network == "tcp" {
 			c.conn.Close()
@@ -200,8 +199,8 @@ func (c *collector) send(datagram []byte) error {
 		}
 		return nil
 	}
-	c.datagrams++
-	c.bytes += uint64(len(datagram))
+	c.stats.Datagrams++
+	c.stats.Bytes += uint64(len(datagram))
 	return nil
 }
 

@@ -61,14 +61,22 @@ type Interface struct {
 	Description string // ifAlias
 }
 
-// ExporterStats counts what went out, all collectors together.
+// ExporterStats counts what went out.
 type ExporterStats struct {
 	Flows, Samples uint64 // taken; each goes to every collector
-	Datagrams      uint64 // sent, and messages on connections
-	Bytes          uint64
 	Skipped        uint64 // flows that the protocol cannot say: IPv6 in NetFlow v5
-	Lost           uint64 // datagrams that could not be sent
-	Connections    uint64 // made
+
+	CollectorStats                  // of all collectors together
+	Collectors     []CollectorStats // in the order of the configuration
+}
+
+// CollectorStats counts what went out to a collector.
+type CollectorStats struct {
+	Collector   string // as configured; "" for all together
+	Datagrams   uint64 // sent, and messages on connections
+	Bytes       uint64
+	Lost        uint64 // datagrams that could not be sent
+	Connections uint64 // made
 }
 
 // Exporter is an exporting process: it sends flows, or sFlow's samples, to
@@ -215,7 +223,7 @@ func (x *Exporter) Tick(now time.Time) error {
 func (x *Exporter) each(do func(*collector) error) error {
 	for _, c := range x.collectors {
 		if err := do(c); err != nil {
-			return fmt.Errorf("export to %s: %w", c.name, err)
+			return fmt.Errorf("export to %s: %w", c.stats.Collector, err)
 		}
 	}
 	return nil
@@ -225,10 +233,11 @@ func (x *Exporter) each(do func(*collector) error) error {
 func (x *Exporter) Stats() ExporterStats {
 	s := x.stats
 	for _, c := range x.collectors {
-		s.Datagrams += c.datagrams
-		s.Bytes += c.bytes
-		s.Lost += c.lost
-		s.Connections += c.connections
+		s.Collectors = append(s.Collectors, c.stats)
+		s.Datagrams += c.stats.Datagrams
+		s.Bytes += c.stats.Bytes
+		s.Lost += c.stats.Lost
+		s.Connections += c.stats.Connections
 	}
 	if len(x.collectors) > 0 {
 		s.Skipped = uint64(x.collectors[0].netflow.Skipped)

@@ -203,7 +203,7 @@ var (
 				six = agent
 			}
 			record := values(
-				unsigned(1, 4), unsigned(c.datagrams, 8), unsigned(x.stats.Flows, 8), unsigned(uint64(x.cfg.Boot.UnixMilli()), 8), four.AsSlice(), six.AsSlice(),
+				unsigned(1, 4), unsigned(c.stats.Datagrams, 8), unsigned(x.stats.Flows, 8), unsigned(uint64(x.cfg.Boot.UnixMilli()), 8), four.AsSlice(), six.AsSlice(),
 				unsigned(x.rate(), 4), seconds(x.cfg.Active), seconds(x.cfg.Inactive), []byte{version}, []byte{transport},
 			)
 			for i := range junosSampling {

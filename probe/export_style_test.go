@@ -97,13 +97,13 @@ func inStyle(t *testing.T, style string, b *flow.Batch, change func(*ExporterCon
 // What the records of each style can say, beyond what all say; six of IPv6.
 var said = map[string]struct{ all, six []flow.Column }{
 	IOSXR:     {all: []flow.Column{flow.BGPNextHop, flow.ForwardingStatus, flow.SamplerID}, six: []flow.Column{flow.FlowLabel}},
-	Junos:     {all: []flow.Column{flow.NextHop, flow.BGPNextHop, flow.TTL, flow.FlowEndReason, flow.SrcVLAN, flow.ICMPType, flow.ICMPCode}},
+	Junos:     {all: []flow.Column{flow.NextHop, flow.BGPNextHop, flow.TTL, flow.FlowEndReason, flow.SrcVLAN}},
 	NetStream: {all: []flow.Column{flow.NextHop, flow.BGPNextHop, flow.ForwardingStatus, flow.SrcVLAN}},
 }
 
 var saidByAll = []flow.Column{
 	flow.Start, flow.End, flow.Packets, flow.Bytes, flow.SrcAddr, flow.DstAddr, flow.SrcPort, flow.DstPort, flow.Protocol, flow.TCPFlags,
-	flow.TOS, flow.InIf, flow.OutIf, flow.Direction, flow.SrcAS, flow.DstAS, flow.SrcMask, flow.DstMask,
+	flow.TOS, flow.InIf, flow.OutIf, flow.Direction, flow.SrcAS, flow.DstAS, flow.SrcMask, flow.DstMask, flow.ICMPType, flow.ICMPCode,
 }
 
 // Our collector understands each style: all values, the sampling rate, and the
@@ -323,9 +323,12 @@ func TestStylesByTshark(t *testing.T) {
 		}
 	}
 	six := func(i int) bool { return !four(i) }
+	port := func(i int) string { // of ICMP, type and code
+		return fmt.Sprint(b.Uint(flow.DstPort, i) + b.Uint(flow.ICMPType, i)<<8 + b.Uint(flow.ICMPCode, i))
+	}
 	all := map[string]func(int) string{
 		"cflow.packets": number(flow.Packets), "cflow.octets": number(flow.Bytes), "cflow.protocol": number(flow.Protocol),
-		"cflow.srcport": number(flow.SrcPort), "cflow.dstport": number(flow.DstPort), "cflow.inputint": number(flow.InIf), "cflow.outputint": number(flow.OutIf),
+		"cflow.srcport": number(flow.SrcPort), "cflow.dstport": port, "cflow.inputint": number(flow.InIf), "cflow.outputint": number(flow.OutIf),
 		"cflow.srcas": number(flow.SrcAS), "cflow.dstas": number(flow.DstAS), "cflow.direction": number(flow.Direction),
 		"cflow.srcaddr": only(four, addr(flow.SrcAddr)), "cflow.dstaddrv6": only(six, addr(flow.DstAddr)),
 		"cflow.srcmask": only(four, number(flow.SrcMask)), "cflow.dstmaskv6": only(six, number(flow.DstMask)),
