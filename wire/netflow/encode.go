@@ -52,8 +52,9 @@ type Encoder struct {
 
 // Flows writes the rows [from, to) of b as records of a template of flows; of
 // v5, which has none, t is ignored. Where a column is absent the value is
-// zero; what is too great for a field is the field's greatest value, but a
-// 16-bit AS number is then AS_TRANS (RFC 6793).
+// zero, but the destination port of ICMP is type × 256 + code, as devices have
+// it; what is too great for a field is the field's greatest value, but a 16-bit
+// AS number is then AS_TRANS (RFC 6793).
 func (e *Encoder) Flows(t *Template, b *flow.Batch, from, to int, now int64, send func(datagram []byte) error) error {
 	if e.Version == flow.NetFlow5 {
 		return e.flows5(b, from, to, now, send)
@@ -453,7 +454,7 @@ func six(a flow.Addr) bool { return !a.Is4() && a != flow.Addr{} }
 
 // value is what a field says that isn't a time, an address or text.
 func value(s *step, b *flow.Batch, row int, boot int64) uint64 {
-	const tcp, udp, icmp6, asTrans = 6, 17, 58, 23456
+	const icmp4, tcp, udp, icmp6, asTrans = 1, 6, 17, 58, 23456
 	switch s.to {
 	case numTargets: // padding, and what is zero
 		return 0
@@ -474,8 +475,12 @@ func value(s *step, b *flow.Batch, row int, boot int64) uint64 {
 			return b.Uint(flow.ICMPType, row)<<8 | b.Uint(flow.ICMPCode, row)
 		}
 	case flow.SrcPort, flow.DstPort:
-		if protocol := b.U8(flow.Protocol)[row]; s.paired && (s.id >= 182 && protocol != tcp || (s.id == 180 || s.id == 181) && protocol != udp) {
+		protocol := b.U8(flow.Protocol)[row]
+		switch present := b.Present[row]; {
+		case s.paired && (s.id >= 182 && protocol != tcp || (s.id == 180 || s.id == 181) && protocol != udp):
 			return 0
+		case s.to == flow.DstPort && (protocol == icmp4 || protocol == icmp6) && present.Has(flow.ICMPType) && !present.Has(flow.DstPort):
+			return b.Uint(flow.ICMPType, row)<<8 | b.Uint(flow.ICMPCode, row) // where devices put them
 		}
 	case flow.SrcMask, flow.DstMask:
 		a := b.Addr(flow.SrcAddr)[row]
