@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -18,9 +20,14 @@ func (s *Server) registerRoles(api huma.API) {
 	get(api, "interfaces", "/api/interfaces", "The interfaces that exporters told of, and those with a role by hand: what each is for, and why", s.interfaces)
 	get(api, "roles", "/api/interfaces/roles", "The rules that give interfaces a role, and those that have one by hand", s.roles)
 	put := operation("put-roles", "/api/interfaces/roles", "Make these the rules, and the interfaces by hand")
-	put.Description = "The first rule that matches counts; what is set by hand counts more. A role is true of the past, too."
+	put.Description = "The first rule that matches counts; what is set by hand counts more. A role is true of the past, too. " + revisionDoc
 	put.Method, put.MaxBodyBytes = http.MethodPut, 16<<20
 	huma.Register(api, put, s.putRoles)
+	get(api, "roles-csv", "/api/interfaces/roles.csv", "Interfaces as CSV: exporter, index, role by hand, role by a rule, name, description", s.rolesCSV)
+	csv := put
+	csv.OperationID, csv.Path, csv.Summary = "put-roles-csv", "/api/interfaces/roles.csv", "The interfaces by hand, from CSV"
+	csv.Description = "Columns exporter, index and role, in any order, and whatever the download has beside. They take the place of all that were set by hand; rules stay."
+	huma.Register(api, csv, s.putRolesCSV)
 }
 
 // Interface is an interface and what it is for.
@@ -64,26 +71,75 @@ func (s *Server) knownInterfaces() []Interface {
 	return all
 }
 
-type rolesBody struct{ Body roles.Config }
+// RolesConfig is what the operator wrote.
+type RolesConfig struct {
+	roles.Config
+	Revision string `json:"revision,omitempty" doc:"Of what was read; left out: whatever there is"`
+}
+
+type rolesBody struct {
+	ETag string `header:"ETag"`
+	Body RolesConfig
+}
 
 func (s *Server) roles(context.Context, *struct{}) (*rolesBody, error) {
-	cfg := s.Roles.Config()
+	revision := s.Roles.Revision() // before: a change in between is told, not hidden
+	cfg := RolesConfig{s.Roles.Config(), revision}
 	if cfg.Rules == nil {
 		cfg.Rules = []roles.Rule{}
 	}
 	if cfg.Interfaces == nil {
 		cfg.Interfaces = []roles.Assignment{}
 	}
-	return &rolesBody{cfg}, nil
+	return &rolesBody{quoted(revision), cfg}, nil
 }
 
-func (s *Server) putRoles(ctx context.Context, in *rolesBody) (*rolesBody, error) {
-	if err := s.Roles.Replace(in.Body); err != nil {
+type putRolesInput struct {
+	Condition
+	Body RolesConfig
+}
+
+func (s *Server) putRoles(ctx context.Context, in *putRolesInput) (*rolesBody, error) {
+	return s.changeRoles(ctx, cmp.Or(in.Body.Revision, in.revision()), in.Body.Config)
+}
+
+func (s *Server) changeRoles(ctx context.Context, revision string, cfg roles.Config) (*rolesBody, error) {
+	if err := s.Roles.Change(revision, cfg); errors.Is(err, roles.ErrChanged) {
+		return nil, huma.Error409Conflict(err.Error())
+	} else if err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
 	if err := s.rename(ctx); err != nil {
 		return nil, huma.Error500InternalServerError(err.Error())
 	}
-	s.Log.Info("the roles of interfaces were replaced", "rules", len(in.Body.Rules), "by hand", len(in.Body.Interfaces))
+	s.Log.Info("the roles of interfaces were replaced", "rules", len(cfg.Rules), "by hand", len(cfg.Interfaces))
 	return s.roles(ctx, nil)
+}
+
+func (s *Server) rolesCSV(context.Context, *struct{}) (*csvBody, error) {
+	revision := s.Roles.Revision()
+	var lines []roles.Line
+	for _, i := range s.knownInterfaces() {
+		line := roles.Line{Assignment: roles.Assignment{Exporter: i.Exporter, Index: i.Index}, Name: i.Name, Description: i.Description}
+		if i.By == roles.ByHand {
+			line.Role = i.Role
+		} else {
+			line.ByRule = i.Role
+		}
+		lines = append(lines, line)
+	}
+	var b bytes.Buffer
+	err := roles.WriteCSV(&b, lines)
+	return &csvBody{csvType, quoted(revision), b.Bytes()}, err
+}
+
+func (s *Server) putRolesCSV(ctx context.Context, in *struct {
+	Condition
+	RawBody []byte `contentType:"text/csv" doc:"The first line names the columns"`
+}) (*rolesBody, error) {
+	list, err := roles.ReadCSV(bytes.NewReader(in.RawBody))
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error())
+	}
+	return s.changeRoles(ctx, in.revision(), roles.Config{Rules: s.Roles.Config().Rules, Interfaces: list})
 }

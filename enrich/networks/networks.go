@@ -97,12 +97,30 @@ func (l *List) All() []Network {
 	return slices.Clone(l.networks)
 }
 
-// Replace makes the given networks the whole list. One that bears a number
-// keeps it, whatever it is called now; one without bears that of the network of
-// its name, or else a new one. Those that are not given any more are retired.
-func (l *List) Replace(list []Network) error {
+// ErrChanged says that somebody else has changed the list meanwhile.
+var ErrChanged = errors.New("somebody else has changed this meanwhile: read it again")
+
+// Revision names what the list is now: two lists of the same have the same one.
+func (l *List) Revision() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return durable.Revision(l.networks)
+}
+
+// Replace is Change of whatever there is.
+func (l *List) Replace(list []Network) error { return l.Change("", list) }
+
+// Change makes the given networks the whole list. One that bears a number
+// keeps it, whatever it is called now; one without bears that of the network of
+// its name, or else a new one. Those that are not given any more are retired.
+// The error is ErrChanged where the list is no longer that of the revision, which
+// "" does not ask.
+func (l *List) Change(revision string, list []Network) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if revision != "" && revision != durable.Revision(l.networks) {
+		return ErrChanged
+	}
 	next, last, err := number(list, l.networks, l.last)
 	if err != nil {
 		return err

@@ -120,9 +120,23 @@ func (l *List) Config() Config {
 	return Config{Rules: slices.Clone(l.cfg.Rules), Interfaces: slices.Clone(l.cfg.Interfaces)}
 }
 
-// Replace checks a Config, keeps it, and uses it from then on. An error names
-// the rule or interface that is wrong.
-func (l *List) Replace(cfg Config) error {
+// ErrChanged says that somebody else has changed the list meanwhile.
+var ErrChanged = errors.New("somebody else has changed this meanwhile: read it again")
+
+// Revision names what the list is now: two lists of the same have the same one.
+func (l *List) Revision() string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return durable.Revision(l.cfg)
+}
+
+// Replace is Change of whatever there is.
+func (l *List) Replace(cfg Config) error { return l.Change("", cfg) }
+
+// Change checks a Config, keeps it, and uses it from then on. An error names
+// the rule or interface that is wrong; it is ErrChanged where the list is no
+// longer that of the revision, which "" does not ask.
+func (l *List) Change(revision string, cfg Config) error {
 	checked := &List{}
 	if err := checked.take(cfg); err != nil {
 		return err
@@ -133,6 +147,9 @@ func (l *List) Replace(cfg Config) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if revision != "" && revision != durable.Revision(l.cfg) {
+		return ErrChanged
+	}
 	if err := durable.WriteFile(l.path, text); err != nil {
 		return err
 	}

@@ -1,5 +1,6 @@
 // Package durable writes small files whole: after a crash there is the old
-// content or the new, never half of one.
+// content or the new, never half of one. And it names contents, so that of two who
+// change one at the same time the second is told.
 package durable
 
 import (
