@@ -12,7 +12,7 @@
 //	conversation.go         which conversation a packet belongs to
 //	router.go, sight.go     sampling, metering, exporting
 //	sflow.go, link.go       packet samples with real headers; the way to a collector
-//	counters.go             SNMP's view
+//	counters.go             SNMP's view; simulate/snmp answers with it
 //	account.go, truth*.go   what happened, minute by minute
 //	scenario.go, faults.go  what can be wrong, and how that is done
 //

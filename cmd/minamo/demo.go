@@ -350,7 +350,11 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 	if d.last > 0 {
 		end = start.Add(d.last)
 	}
-	progress := newTaskProgress(d.stderr, "minamo demo", "records", int64(time.Since(start)))
+	whole := time.Since(start)
+	if d.last > 0 {
+		whole = min(whole, d.last)
+	}
+	progress := newTaskProgress(d.stderr, "minamo demo", "records", int64(whole))
 	past := true
 	const step = time.Second // sFlow's samples have the time at which they are received
 	told := begin

@@ -2,10 +2,15 @@ package snmp
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
+	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -400,6 +405,54 @@ func TestRenumber(t *testing.T) {
 			t.Errorf("%s: not the same interfaces: %q", scenario, names2)
 		}
 	}
+}
+
+// TestSockets: each router answers on its own address, until the end; who finds
+// the port taken is told.
+func TestSockets(t *testing.T) {
+	n := network(t)
+	var addresses []netip.Addr
+	for _, r := range n.Routers() {
+		addresses = append(addresses, r.Addr)
+	}
+	free, err := net.ListenPacket("udp4", addresses[0].String()+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	if _, err := Listen(addresses, port, "hotaru"); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("the port is taken, and Listen says %v", err)
+	}
+	free.Close()
+	all, err := Listen(addresses, port, "hotaru")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- all.Run(ctx, n.Routers()) }()
+	for _, r := range n.Routers() {
+		g := gosnmp.GoSNMP{Target: r.Addr.String(), Port: port, Version: gosnmp.Version2c, Community: "hotaru", Timeout: 10 * time.Second, MaxOids: 60}
+		if err := g.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		defer g.Conn.Close()
+		p, err := g.Get([]string{system + ".5.0"})
+		if err != nil || string(p.Variables[0].Value.([]byte)) != r.Name {
+			t.Errorf("%s: %v %+v", r.Name, err, p)
+		}
+		if list, err := g.BulkWalkAll(ifXTable); err != nil || len(list) != 19*len(r.Interfaces) {
+			t.Errorf("%s: %v, %d variables", r.Name, err, len(list))
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if all, err = Listen(addresses, port, "hotaru"); err != nil {
+		t.Errorf("the port is not free again: %v", err)
+	}
+	all.Close()
 }
 
 func FuzzAnswer(f *testing.F) {
