@@ -56,23 +56,23 @@ func (m *Minute) make() {
 func (m *Minute) add(o *Minute) {
 	m.Length += o.Length
 	copy(m.indexes, o.indexes)
-	m.In.add(&o.In)
-	m.Out.add(&o.Out)
-	m.Originated.add(&o.Originated)
-	m.Dropped.add(&o.Dropped)
-	m.Consumed.add(&o.Consumed)
+	m.In.Add(&o.In)
+	m.Out.Add(&o.Out)
+	m.Originated.Add(&o.Originated)
+	m.Dropped.Add(&o.Dropped)
+	m.Consumed.Add(&o.Consumed)
 	for i := range o.interfaces {
 		m.interfaces[i][0].add(&o.interfaces[i][0])
 		m.interfaces[i][1].add(&o.interfaces[i][1])
 	}
 	for i := range o.customers {
-		m.customers[i][0].add(&o.customers[i][0])
-		m.customers[i][1].add(&o.customers[i][1])
+		m.customers[i][0].Add(&o.customers[i][0])
+		m.customers[i][1].Add(&o.customers[i][1])
 	}
 	theirs := o.tables()
 	for k, t := range m.tables() {
 		for i := range *t {
-			(*t)[i].add(&(*theirs[k])[i])
+			(*t)[i].Add(&(*theirs[k])[i])
 		}
 	}
 }
@@ -106,8 +106,13 @@ func (n *Network) account() {
 				octets += p * d.frame / 2
 				squares += float64(p) * d.square
 			}
-			if c.Packets > 0 {
-				m.stream(s, c, octets, squares)
+			if c.Packets == 0 {
+				continue
+			}
+			m.stream(s, c, octets, squares)
+			if n.cfg.OnStream != nil && s.enters() {
+				n.told.set(s)
+				n.cfg.OnStream(n.begun, &n.told)
 			}
 		}
 	}
@@ -127,7 +132,7 @@ func (m *Minute) stream(s *stream, c Count, octets uint64, squares float64) {
 		stays := h == last && (s.end.dropped() || w.out == nil)
 		if w.in != nil {
 			f, k := &m.interfaces[w.in.index][0], &r.moving[w.in.number]
-			f.Count.add(&seen)
+			f.Count.Add(&seen)
 			f.Octets += octets
 			k.InPackets += c.Packets
 			k.InOctets += octets
@@ -141,52 +146,62 @@ func (m *Minute) stream(s *stream, c Count, octets uint64, squares float64) {
 		}
 		if w.out != nil && !stays {
 			f, k := &m.interfaces[w.out.index][1], &r.moving[w.out.number]
-			f.Count.add(&seen)
+			f.Count.Add(&seen)
 			f.Octets += octets
 			k.OutPackets += c.Packets
 			k.OutOctets += octets
 			if w.out.Role.External() {
-				m.Out.add(&seen)
+				m.Out.Add(&seen)
 				if s.path[0].in == nil {
-					m.Originated.add(&seen)
+					m.Originated.Add(&seen)
 				}
 			}
 		}
 	}
-	first := &s.path[0]
-	if first.in == nil || !first.in.Role.External() {
-		return // from a router itself
+	if !s.enters() {
+		return
 	}
+	first := &s.path[0]
 	c = seenBy(first.router)
-	m.In.add(&c)
+	m.In.Add(&c)
 	switch {
 	case s.end.dropped():
-		m.Dropped.add(&c)
+		m.Dropped.Add(&c)
 	case s.path[last].out == nil:
-		m.Consumed.add(&c)
+		m.Consumed.Add(&c)
 	}
 	a := s.relation.app
-	m.applications[a.index].add(&c)
-	m.protocols[a.protocol].add(&c)
-	m.srcAS[s.from.party.asIndex].add(&c)
-	m.dstAS[s.to.party.asIndex].add(&c)
-	m.srcCountry[s.from.party.countryIndex].add(&c)
-	m.dstCountry[s.to.party.countryIndex].add(&c)
-	m.srcPrefix[s.from.index].add(&c)
-	m.dstPrefix[s.to.index].add(&c)
+	m.applications[a.index].Add(&c)
+	m.protocols[a.protocol].Add(&c)
+	m.srcAS[s.from.party.asIndex].Add(&c)
+	m.dstAS[s.to.party.asIndex].Add(&c)
+	m.srcCountry[s.from.party.countryIndex].Add(&c)
+	m.dstCountry[s.to.party.countryIndex].Add(&c)
+	m.srcPrefix[s.from.index].Add(&c)
+	m.dstPrefix[s.to.index].Add(&c)
 	if i := s.to.party.customer; i >= 0 && s.reach == len(s.path) && !s.end.dropped() {
-		m.customers[i][0].add(&c)
+		m.customers[i][0].Add(&c)
 	}
 	if i := s.from.party.customer; i >= 0 {
-		m.customers[i][1].add(&c)
+		m.customers[i][1].Add(&c)
 	}
-	others := float64(first.router.rate - 1)
-	for i, part := range s.mix {
-		if p := s.packets[i]; p > 0 {
-			d := &s.measured[i]
-			m.sizes[d.class].add(&Count{p, p * uint64(part.lo+part.hi) / 2, others * float64(p), others * d.square * float64(p)})
+	for i := range s.mix {
+		if s.packets[i] > 0 {
+			c := s.part(i)
+			m.sizes[s.measured[i].class].Add(&c)
 		}
 	}
+}
+
+// enters tells whether a stream comes into the network by an external interface,
+// and not from a router itself.
+func (s *stream) enters() bool { return s.path[0].in != nil && s.path[0].in.Role.External() }
+
+// part counts the minute's packets of a part of the stream, as the sampling of the
+// router where it enters lets one know them.
+func (s *stream) part(i int) Count {
+	p, others := s.packets[i], float64(s.path[0].router.rate-1)
+	return Count{p, p * uint64(s.mix[i].lo+s.mix[i].hi) / 2, others * float64(p), others * s.measured[i].square * float64(p)}
 }
 
 // measure prepares the accounts: what a part's packets are on average.

@@ -18,7 +18,7 @@ type samples struct {
 	router   sflow.Router
 	gateway  sflow.Gateway
 	path     [1]sflow.PathSegment
-	as       [2]uint32
+	as       [2]uint32 // of path
 }
 
 // Reasons of discarded samples (sFlow v5, interface format 1).
@@ -99,7 +99,11 @@ func (r *Router) fill(s *sflow.FlowSample, v *sight, w *hop) {
 		a.router = sflow.Router{NextHop: w.out.neighbour(six), SrcMask: uint32(from.bits), DstMask: uint32(to.bits)}
 		a.gateway = sflow.Gateway{NextHop: a.router.NextHop, AS: CarrierAS, SrcAS: from.AS, PrevAS: prevAS}
 		if to.AS != CarrierAS {
-			a.as[0], a.path[0].AS = to.AS, a.as[:1]
+			route := a.as[:0]
+			if out := v.stream.path[len(v.stream.path)-1].out; out != nil && out.peerAS != to.AS {
+				route = append(route, out.peerAS)
+			}
+			a.path[0].AS = append(route, to.AS)
 			a.gateway.Path = a.path[:]
 		}
 		s.Router, s.Gateway = &a.router, &a.gateway

@@ -44,6 +44,10 @@ type Config struct {
 	// OnMinute is given the truth of each minute as it is over; it must not call
 	// the Network.
 	OnMinute func(*Minute) error
+	// OnStream is given what comes into the network in each minute, stream by
+	// stream, as the minute begins: any breakdown of the truth is a grouping of
+	// these. The Stream is overwritten by the next; it must not call the Network.
+	OnStream func(minute time.Time, s *Stream)
 	// Keep is how many minutes of truth stay in memory; default a day's.
 	Keep int
 	Log  *slog.Logger
@@ -75,6 +79,7 @@ type Network struct {
 	slice       int          // that samplers have looked at
 	truth       Truth
 	minuteTruth *Minute
+	told        Stream // for OnStream
 }
 
 // New builds the network as it stands at the start. It opens the exporters'

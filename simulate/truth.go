@@ -55,7 +55,8 @@ type Count struct {
 	PacketsVar, BytesVar float64
 }
 
-func (c *Count) add(o *Count) {
+// Add adds what another count has.
+func (c *Count) Add(o *Count) {
 	c.Packets += o.Packets
 	c.Bytes += o.Bytes
 	c.PacketsVar += o.PacketsVar
@@ -78,7 +79,7 @@ type Flow struct {
 }
 
 func (f *Flow) add(o *Flow) {
-	f.Count.add(&o.Count)
+	f.Count.Add(&o.Count)
 	f.Octets += o.Octets
 	f.DroppedPackets += o.DroppedPackets
 	f.DroppedBytes += o.DroppedBytes
@@ -110,4 +111,58 @@ type Minute struct {
 	srcCountry, dstCountry []Count
 	customers              [][2]Count // to the customer, from it
 	srcPrefix, dstPrefix   []Count
+}
+
+// Stream is what came into the network in a minute of one application, from one
+// prefix to another: as much as is certain of packets of which nobody samples most.
+// A packet's very addresses, its client's port, its flags and the flow that it
+// belongs to are decided when it is sampled. Errors are as in Minute's tables.
+type Stream struct {
+	Application string
+	Protocol    uint8
+	Port        uint16 // the server's, 0 where the protocol has none
+	Ports       bool   // there are many, from Port on
+	ICMPType    uint8
+	TOS         uint8
+	From, To    Prefix
+
+	In     *Interface // by which it came
+	Out    *Interface // by which it left that router; nil: it did not
+	Status uint8      // what became of it there: forwarding status (RFC 7270)
+	PrevAS uint32     // neighbour AS by which it came into the network; 0: none
+	NextAS uint32     // neighbour AS to which it is routed out of it
+	Parts  []Part
+	Count
+}
+
+// Part is the packets of a Stream of which the lengths (layer 3) are spread evenly
+// between two.
+type Part struct {
+	Shortest, Longest uint32
+	Count
+}
+
+// set makes it say what a stream of the simulation has in this minute.
+func (t *Stream) set(s *stream) {
+	a, w := s.relation.app, &s.path[0]
+	*t = Stream{
+		Application: a.name, Protocol: a.protocol, Port: a.port, Ports: a.ranges, ICMPType: a.icmp[s.dir], TOS: a.tos,
+		From: s.from.Prefix, To: s.to.Prefix, In: w.in, Out: w.out, Status: uint8(forwarded), PrevAS: w.in.peerAS, Parts: t.Parts[:0],
+	}
+	if s.reach == 1 {
+		t.Status = uint8(s.end)
+		if s.end.dropped() {
+			t.Out = nil
+		}
+	}
+	if out := s.path[len(s.path)-1].out; out != nil {
+		t.NextAS = out.peerAS
+	}
+	for i, p := range s.mix {
+		if s.packets[i] > 0 {
+			c := s.part(i)
+			t.Parts = append(t.Parts, Part{p.lo, p.hi, c})
+			t.Count.Add(&c)
+		}
+	}
 }

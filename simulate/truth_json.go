@@ -156,7 +156,7 @@ func table(counts []Count, name func(int) string) map[string]Amount {
 func gather(t map[string]Count, name string, c Count) {
 	if c.Packets > 0 {
 		sum := t[name]
-		sum.add(&c)
+		sum.Add(&c)
 		t[name] = sum
 	}
 }

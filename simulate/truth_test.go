@@ -22,7 +22,7 @@ func TestConservation(t *testing.T) {
 		for i, of := range m.tables() {
 			var sum Count
 			for k := range *of {
-				sum.add(&(*of)[k])
+				sum.Add(&(*of)[k])
 			}
 			if sum.Packets != m.In.Packets || sum.Bytes != m.In.Bytes {
 				t.Errorf("table %d has %d packets, %d bytes of %d, %d", i, sum.Packets, sum.Bytes, m.In.Packets, m.In.Bytes)
@@ -36,8 +36,8 @@ func TestConservation(t *testing.T) {
 		for _, f := range d.network.ports {
 			v := &m.interfaces[f.index]
 			if f.Role.External() {
-				in.add(&v[0].Count)
-				out.add(&v[1].Count)
+				in.Add(&v[0].Count)
+				out.Add(&v[1].Count)
 			}
 			if f.far != nil {
 				far := &m.interfaces[f.far.index]
