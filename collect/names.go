@@ -204,6 +204,25 @@ type ExporterDetails struct {
 	Applications []ApplicationStatus `json:"applications" doc:"The applications that it recognises"`
 	Statistics   []StatisticStatus   `json:"statistics" doc:"What it counts of its own work"`
 	Skipped      []SkippedElement    `json:"skipped" doc:"Elements of its templates that no column holds, and how to map them to columns of one's own"`
+	Templates    []TemplateStatus    `json:"template_records" doc:"Its templates, in the order of protocol, observation domain and id"`
+}
+
+// TemplateStatus is one template of NetFlow v9 or IPFIX (RFC 7011 §3.4).
+type TemplateStatus struct {
+	Protocol string                `json:"protocol" doc:"Export protocol"`
+	Domain   uint32                `json:"domain" doc:"Observation domain or source id"`
+	ID       uint16                `json:"id"`
+	Options  bool                  `json:"options" doc:"It describes options data, not flows"`
+	LastSeen *time.Time            `json:"last_seen" doc:"When it was last sent; null where that is not known"`
+	Fields   []TemplateFieldStatus `json:"fields"`
+}
+
+// TemplateFieldStatus is one field of a template.
+type TemplateFieldStatus struct {
+	Element string `json:"element" doc:"Enterprise and id; of NetFlow v9's scopes, scope and number"`
+	Name    string `json:"name,omitempty" doc:"In the registry of IPFIX, or as the exporter described it"`
+	Length  int    `json:"length" doc:"Bytes; 0: variable"`
+	Scope   bool   `json:"scope,omitempty" doc:"It tells what options data is about"`
 }
 
 // InterfaceStatus is one interface.
@@ -283,7 +302,7 @@ func (x *exporter) details() ExporterDetails {
 	d := ExporterDetails{
 		ExporterStatus: x.status(),
 		Interfaces:     []InterfaceStatus{}, VRFs: []VRFStatus{}, Applications: []ApplicationStatus{},
-		Statistics: []StatisticStatus{}, Skipped: []SkippedElement{},
+		Statistics: []StatisticStatus{}, Skipped: []SkippedElement{}, Templates: []TemplateStatus{},
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -335,5 +354,41 @@ func (x *exporter) details() ExporterDetails {
 		}
 	}
 	slices.SortFunc(d.Skipped, func(a, b SkippedElement) int { return cmp.Compare(a.Element, b.Element) })
+	for s := range x.sessions {
+		d.Templates = append(d.Templates, s.templates()...)
+	}
+	slices.SortStableFunc(d.Templates, func(a, b TemplateStatus) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.ID, b.ID))
+	})
 	return d
+}
+
+// templates tells of the session's, in words of the registry.
+func (s *Session) templates() []TemplateStatus {
+	known := s.netflow.Templates()
+	list := make([]TemplateStatus, len(known))
+	for i, t := range known {
+		list[i] = TemplateStatus{Protocol: flow.Schema[flow.ExportProtocol].Names[uint64(t.Version)], Domain: t.Domain, ID: t.ID, Options: t.Options, Fields: []TemplateFieldStatus{}}
+		if t.Seen > 0 {
+			at := time.UnixMilli(t.Seen).UTC()
+			list[i].LastSeen = &at
+		}
+		for n, f := range t.Fields {
+			field := TemplateFieldStatus{Element: fmt.Sprintf("%d/%d", f.Enterprise, f.Element), Length: int(f.Length), Scope: n < int(t.Scopes)}
+			if field.Scope && t.Version == flow.NetFlow9 {
+				field.Element = fmt.Sprintf("scope %d", f.Element)
+				if int(f.Element) < len(v9Scopes) {
+					field.Name = v9Scopes[f.Element]
+				}
+			} else {
+				e, _ := s.netflow.Lookup(f.Enterprise, f.Element)
+				field.Name = e.Name
+			}
+			if f.Length == 0xffff {
+				field.Length = 0
+			}
+			list[i].Fields = append(list[i].Fields, field)
+		}
+	}
+	return list
 }

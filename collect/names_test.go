@@ -1,9 +1,11 @@
 package collect
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +71,23 @@ func TestNamesAreKept(t *testing.T) {
 		} {
 			if got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		}
+		var templates []string
+		for _, of := range d.Templates {
+			text := fmt.Sprint(of.Protocol, " ", of.Domain, " ", of.ID, " ", of.LastSeen.UnixMilli() == received, ":")
+			for _, f := range of.Fields {
+				text += fmt.Sprint(" ", cmp.Or(f.Name, f.Element), "(", f.Length, ")", map[bool]string{true: "*"}[f.Scope])
+			}
+			templates = append(templates, text)
+		}
+		want := []string{
+			"ipfix 1 300 true: ingressInterface(4)* interfaceName(8) interfaceDescription(12)",
+			"ipfix 1 400 true: octetDeltaCount(4) packetDeltaCount(4) 0/9999(4)",
+		}
+		for _, w := range want {
+			if !slices.Contains(templates, w) || len(templates) != 6 {
+				t.Errorf("templates\n%s\nwithout %s", strings.Join(templates, "\n"), w)
 			}
 		}
 		return d

@@ -15,6 +15,7 @@ type Template struct {
 	Options bool            `json:"options,omitempty"` // describes options data
 	Scopes  uint16          `json:"scopes,omitempty"`  // how many of the fields, the first ones, are scope
 	Fields  []TemplateField `json:"fields"`
+	Seen    int64           `json:"seen,omitempty"` // when it was last told, ms since the epoch; 0 where nobody knows
 }
 
 // TemplateField is one field of a template.
@@ -88,6 +89,7 @@ func (s *Session) define(t *Template, m *Message) {
 		d = &domain{domainKey: key}
 	} else if known := d.find(t.ID); known != nil {
 		if known.equal(t) {
+			known.Seen = max(known.Seen, t.Seen)
 			return
 		}
 		delete(d.templates[kind], t.ID) // whatever comes of t: the old one has ended
@@ -179,7 +181,7 @@ func (s *Session) templateSet(set []byte, kind int, h *header, m *Message) {
 		} else {
 			s.define(&Template{
 				Version: uint16(h.protocol), Domain: h.domain, ID: id,
-				Options: kind == ofOptions, Scopes: uint16(scopes), Fields: m.template,
+				Options: kind == ofOptions, Scopes: uint16(scopes), Fields: m.template, Seen: h.received,
 			}, m)
 		}
 		set = rest
