@@ -37,6 +37,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/networks/:number(\\d+)', name: 'ownNetwork', component: () => import('@/pages/things/OwnNetwork.vue'), meta: { title: 'ownNetwork', place: 'network', ...asks } },
   { path: '/ases/:number(\\d+)', name: 'as', component: () => import('@/pages/things/As.vue'), meta: { title: 'as', place: 'network', ...asks } },
   { path: '/countries/:country', name: 'country', component: () => import('@/pages/things/Country.vue'), meta: { title: 'country', place: 'network', ...asks } },
+  { path: '/counting', name: 'counting', component: () => import('@/pages/counting/Counting.vue'), meta: { title: 'counting', place: 'network', timed: true } },
+  { path: '/drops', name: 'drops', component: () => import('@/pages/drops/Drops.vue'), meta: { title: 'drops', place: 'network', timed: true } },
   { path: '/settings/:section?', name: 'settings', component: () => import('@/pages/settings/Settings.vue'), meta: { title: 'settings', place: 'settings' } },
   { path: '/:rest(.*)*', name: 'nowhere', component: () => import('@/pages/Nowhere.vue'), meta: { title: 'nowhere', place: 'overview' } },
 ]

@@ -13,6 +13,10 @@ export interface Network {
   retired?: boolean
 }
 
-export const networks = (signal?: AbortSignal): Promise<Network[]> => get<{ networks: Network[] | null }>('/api/networks', {}, signal).then((answer) => answer.networks ?? [])
+/** The list, and which one it is: with its revision nobody's work is overwritten unseen. */
+export const networkList = (signal?: AbortSignal): Promise<{ networks: Network[]; revision: string }> =>
+  get<{ networks: Network[] | null; revision?: string }>('/api/networks', {}, signal).then((answer) => ({ networks: answer.networks ?? [], revision: answer.revision ?? '' }))
 
-export const setNetworks = (all: Network[]): Promise<unknown> => put('/api/networks', { networks: all })
+export const networks = (signal?: AbortSignal): Promise<Network[]> => networkList(signal).then((list) => list.networks)
+
+export const setNetworks = (all: Network[], revision: string): Promise<unknown> => put('/api/networks', { networks: all, revision })

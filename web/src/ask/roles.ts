@@ -15,6 +15,8 @@ export interface Rule {
 export interface RolesConfig {
   rules: Rule[]
   interfaces: { exporter: string; index: number; role: Role }[]
+  /** Of what was read: nobody's work is overwritten unseen. */
+  revision?: string
 }
 
 /** An interface with its role, and what gave it: the rule's number, -1 by hand, 0 nothing. */
@@ -28,5 +30,12 @@ export interface InterfaceRole {
 }
 
 export const rolesConfig = (signal?: AbortSignal): Promise<RolesConfig> => get<RolesConfig>('/api/interfaces/roles', {}, signal)
-export const setRoles = ({ rules, interfaces }: RolesConfig): Promise<unknown> => put('/api/interfaces/roles', { rules, interfaces })
+export const setRoles = ({ rules, interfaces, revision }: RolesConfig): Promise<unknown> => put('/api/interfaces/roles', { rules, interfaces, revision })
+
+/** setRole gives one interface a role by hand, and leaves everything else as it is. */
+export async function setRole(one: { exporter: string; index: number }, role: Role): Promise<void> {
+  const config = await rolesConfig()
+  const interfaces = config.interfaces.filter((other) => other.exporter !== one.exporter || other.index !== one.index)
+  await setRoles({ ...config, interfaces: [...interfaces, { exporter: one.exporter, index: one.index, role }] })
+}
 export const interfaceRoles = (signal?: AbortSignal): Promise<InterfaceRole[]> => get<{ interfaces: InterfaceRole[] }>('/api/interfaces', {}, signal).then((answer) => answer.interfaces)
