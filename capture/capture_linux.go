@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -56,6 +57,9 @@ func Open(cfg Config) (sockets []*Socket, err error) {
 			}
 		}
 	}()
+	if i.Flags&net.FlagUp == 0 {
+		return nil, fmt.Errorf("it is down: ip link set %s up", cfg.Interface)
+	}
 	n := max(cfg.Sockets, 1)
 	for range n {
 		// Protocol 0: nothing comes until the socket is bound.

@@ -32,7 +32,7 @@ var commands = []command{
 	{"store", "look after the stored flows: stats, check, compact, export, import", storeCommand},
 	{"decode", "print the flows in capture files, one JSON object a line", decodeCommand},
 	{"demo", "a living network that does not exist, with the server beside it", demoCommand},
-	{"probe", "meter the packets of a capture and export their flows", probeCommand},
+	{"probe", "meter packets, of interfaces or a capture; export their flows or store them", probeCommand},
 	{"replay", "send the export datagrams in a capture file again", replayCommand},
 	{"config", "print the default configuration, or check a file", configCommand},
 	{"version", "print the version", versionCommand},

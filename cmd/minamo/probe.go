@@ -14,25 +14,28 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/minamo-flow/minamo/capture"
-	"github.com/minamo-flow/minamo/flow"
+	"github.com/minamo-flow/minamo/config"
 	"github.com/minamo-flow/minamo/probe"
-	"github.com/minamo-flow/minamo/wire/packet"
 	"github.com/minamo-flow/minamo/wire/pcap"
-	"github.com/minamo-flow/minamo/wire/sflow"
 )
 
 const probeUsage = `Usage: minamo probe -i INTERFACE --to udp://HOST:PORT [OPTIONS]
        minamo probe FILE --to udp://HOST:PORT [OPTIONS]
+       minamo probe -i INTERFACE or FILE --store DIR [OPTIONS]
 
 Meters packets as a router does, and exports the flows: NetFlow v5 or v9, IPFIX,
-or sFlow's samples. The packets are those of interfaces (a SPAN port, a TAP, a
-Linux router; Linux only, with CAP_NET_RAW), until it is interrupted; or those of
-a capture file (pcap, pcapng; - is standard input). A file's flows have its
+or sFlow's samples; or puts them into a data directory, to be asked with
+minamo flows --data DIR. The packets are those of interfaces (a SPAN port, a TAP,
+a Linux router; Linux only, with CAP_NET_RAW), until it is interrupted; or those
+of a capture file (pcap, pcapng; - is standard input). A file's flows have its
 packets' own times; --now moves them to the present.
+
+A server meters interfaces itself by the section probe of its configuration.
 
 Options:
 `
@@ -49,13 +52,18 @@ type probing struct {
 	shift   int64 // ns
 	packets int64
 
+	store string // in place of collectors: a data directory
+
 	interfaces []string // in place of a file
 	capture    capture.Config
+	direction  string
 	every      time.Duration // between lines of statistics
+	metrics    string        // where they are served; "" nowhere
+	registry   *prometheus.Registry
 }
 
 func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p := probing{stderr: stderr, log: slog.New(slog.NewTextHandler(stderr, nil))}
+	p := probing{stderr: stderr, log: slog.New(slog.NewTextHandler(stderr, nil)), registry: prometheus.NewRegistry()}
 	flags := flag.NewFlagSet("minamo probe", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -66,6 +74,7 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		p.export.Collectors = append(p.export.Collectors, text)
 		return nil
 	})
+	flags.StringVar(&p.store, "store", "", "in place of collectors, the data `DIR` that takes the flows, made if it is missing; no server may run on it")
 	flags.StringVar(&p.export.Protocol, "protocol", probe.IPFIX, "`PROTOCOL`: "+strings.Join(probe.Protocols, ", "))
 	flags.StringVar(&p.export.Style, "style", "", "`STYLE` of a maker's routers, with their templates, options and protocol: "+strings.Join(slices.Sorted(maps.Keys(probe.Styles)), ", "))
 	flags.DurationVar(&p.meter.Cache.Active, "active", time.Minute, "active `TIMER`: a flow that goes on is exported so often")
@@ -77,16 +86,21 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	random := flags.Bool("random", false, "choose sampled packets at random, one of each N, instead of every Nth")
 	seed := flags.Uint64("seed", 1, "of random choices")
 	domain := flags.Uint("domain", 1, "observation domain, source id, engine or sub-agent `ID`")
-	source := flags.String("source", "", "`ADDRESS` to send from; of sFlow also the agent's")
+	source := flags.String("source", "", "`ADDRESS` to send from; of sFlow also the agent's, and in a store the exporter's (default there 127.0.0.1)")
 	flags.DurationVar(&p.export.Resend, "resend", time.Minute, "templates and options are repeated so often, by the packets' clock")
 	flags.Func("i", "`INTERFACE` to capture on; may be given several times", func(name string) error {
+		if slices.Contains(p.interfaces, name) {
+			return errors.New("is given twice: its packets would count twice")
+		}
 		p.interfaces = append(p.interfaces, name)
 		return nil
 	})
+	flags.StringVar(&p.direction, "direction", bothWays, "of interfaces, which packets: those that come `in`, those that go out, or both")
 	flags.BoolVar(&p.capture.Promiscuous, "promiscuous", true, "capture what is addressed to others, too")
 	flags.IntVar(&p.capture.Sockets, "fanout", 1, "threads for each interface")
 	flags.IntVar(&p.capture.Ring, "ring", 32<<20, "`BYTES` for each thread, in which packets wait")
 	flags.DurationVar(&p.every, "statistics", time.Minute, "how often to tell what was captured; 0 is only at the end")
+	flags.StringVar(&p.metrics, "metrics", "", "of interfaces, serve Prometheus metrics on `HOST:PORT` at /metrics")
 	flags.BoolVar(&p.now, "now", false, "move all times so that the last packet is now")
 	flags.IntVar(&p.rate, "rate", 5000, "of a file, datagrams a second at most; 0 is as fast as possible, which collectors by UDP may not bear")
 	files, err := parseFiles(flags, args)
@@ -117,8 +131,18 @@ func probeCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return wrong("--ring: expected 2 MiB to 4 GiB, found %d", p.capture.Ring)
 	case p.every < 0:
 		return wrong("--statistics: expected a time, or 0")
-	case len(p.export.Collectors) == 0:
-		return wrong("--to: name a collector, such as --to udp://127.0.0.1:2055")
+	case p.direction != bothWays && p.direction != onlyComing && p.direction != onlyLeaving:
+		return wrong("--direction: expected in, out or both, found %q", p.direction)
+	case p.metrics != "" && p.interfaces == nil:
+		return wrong("--metrics is for interfaces (-i): a file tells its totals at the end")
+	case p.metrics != "" && config.CheckHTTP(p.metrics) != "":
+		return wrong("--metrics: %s", config.CheckHTTP(p.metrics))
+	case given["store"] && p.store == "":
+		return wrong("--store: expected a directory")
+	case p.store != "" && (p.export.Collectors != nil || given["protocol"] || given["style"]):
+		return wrong("--store is in place of --to, --protocol and --style")
+	case p.store == "" && len(p.export.Collectors) == 0:
+		return wrong("--to: name a collector, such as --to udp://127.0.0.1:2055; or a data directory with --store")
 	case !slices.Contains(probe.Protocols, p.export.Protocol):
 		return wrong("--protocol: expected one of %s, found %q", strings.Join(probe.Protocols, ", "), p.export.Protocol)
 	case p.export.Style != "" && probe.Styles[p.export.Style] != p.export.Protocol:
@@ -200,15 +224,16 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 	p.export.Boot = time.Unix(0, first.Time).Add(-time.Minute)
 	pace := &pace{rate: p.rate}
 	p.export.Dial = pace.dial(p.export.Source)
-	exporter, err := newExportingProcess(p.export, p.log)
+	to, err := p.target()
 	if err != nil {
 		return err
 	}
-	defer exporter.Close()
+	defer to.close()
 
 	progress := newProgress(p.stderr, "packets", size)
 	defer progress.done()
-	r := p.metering(exporter)
+	r := p.metering(to)
+	var cut error
 	for pkt := &first; ctx.Err() == nil; {
 		p.packets++
 		if err := r.add(pkt, probe.Point{}); err != nil {
@@ -219,8 +244,9 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 		}
 		if err := packets.Next(pkt); err == io.EOF {
 			break
-		} else if err != nil { // what came before it is told
-			return errors.Join(fmt.Errorf("%s, after %d packets: %w", p.file, p.packets, err), r.end())
+		} else if err != nil { // what came before it counts
+			cut = fmt.Errorf("%s, after %d packets: %w", p.file, p.packets, err)
+			break
 		}
 		if pkt.Time != 0 {
 			pkt.Time += p.shift
@@ -230,202 +256,49 @@ func (p *probing) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	progress.done()
+	if ctx.Err() != nil && p.store != "" {
+		return fmt.Errorf("%w; nothing was stored", ctx.Err())
+	}
 	r.tell(stdout)
-	tellExport(stdout, exporter.Stats())
-	return ctx.Err()
+	return errors.Join(cut, to.end(stdout), ctx.Err())
 }
 
-// exportingProcess is an Exporter that several meters share.
-type exportingProcess struct {
-	mu sync.Mutex
-	*probe.Exporter
+// target is the destination of a run.
+type target struct {
+	destination
+	exporter *exportingProcess            // nil for a store
+	name     string                       // for people
+	end      func(stdout io.Writer) error // tells what became of all; what is stored is there from now on
+	close    func()                       // after end, or without it where something failed
 }
 
-func newExportingProcess(cfg probe.ExporterConfig, log *slog.Logger) (*exportingProcess, error) {
-	x, err := probe.NewExporter(cfg, log)
-	return &exportingProcess{Exporter: x}, err
-}
-
-func (x *exportingProcess) do(f func(*probe.Exporter) error) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return f(x.Exporter)
+func (p *probing) target() (*target, error) {
+	switch {
+	case p.store == "":
+		x, err := newExportingProcess(p.export, p.log)
+		if err != nil {
+			return nil, err
+		}
+		return &target{
+			destination: x,
+			exporter:    x,
+			name:        strings.Join(p.export.Collectors, ", "),
+			end:         func(w io.Writer) error { tellExport(w, x.stats()); return nil },
+			close:       func() { x.exporter.Close() },
+		}, nil
+	case p.interfaces == nil:
+		return p.importing()
+	default:
+		return p.storing()
+	}
 }
 
 // metering makes what the protocol asks for: flows, or samples.
-func (p *probing) metering(x *exportingProcess) metering {
-	if p.export.Protocol == probe.SFlow5 {
-		return &sampling{exporter: x, sampler: probe.NewSampler(p.meter.Sampling)}
+func (p *probing) metering(to *target) metering {
+	if to.exporter != nil && p.export.Protocol == probe.SFlow5 {
+		return newSampling(p.meter.Sampling, to.exporter)
 	}
-	return &caching{exporter: x, meter: probe.NewMeter(p.meter), flows: flow.NewBatch(exportRows)}
-}
-
-// metering is what becomes of packets: flows, or samples.
-type metering interface {
-	add(*pcap.Packet, probe.Point) error
-	sweep(clock int64) error // ms; about every second
-	end() error
-	tell(io.Writer)
-}
-
-// caching makes flows of packets, and exports those that ended.
-type caching struct {
-	exporter *exportingProcess
-	meter    *probe.Meter
-	flows    *flow.Batch
-	clock    int64 // ms, the packets'
-	swept    int64 // when flows were looked for that are due
-}
-
-func (c *caching) add(p *pcap.Packet, at probe.Point) error {
-	c.meter.Add(p, at, c.flows)
-	c.clock = max(c.clock, p.Time/1e6)
-	if c.clock >= c.swept+1000 {
-		return c.sweep(c.clock)
-	}
-	if c.flows.Len() < exportRows {
-		return nil
-	}
-	return c.export()
-}
-
-func (c *caching) sweep(clock int64) error {
-	c.clock, c.swept = clock, clock
-	for more := true; more; {
-		more = c.meter.Expire(clock, c.flows)
-		if err := c.export(); err != nil {
-			return err
-		}
-	}
-	return c.exporter.do(func(x *probe.Exporter) error { return x.Tick(time.UnixMilli(clock)) })
-}
-
-func (c *caching) export() error {
-	err := c.exporter.do(func(x *probe.Exporter) error {
-		return x.Flows(c.flows, 0, c.flows.Len(), time.UnixMilli(c.clock))
-	})
-	c.flows.Reset()
-	return err
-}
-
-func (c *caching) end() error {
-	for more := true; more; {
-		more = c.meter.Flush(c.flows)
-		if err := c.export(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *caching) tell(w io.Writer) {
-	m, s := c.meter.Stats(), c.meter.CacheStats()
-	fmt.Fprintf(w, "packets   %d, %d bytes on the wire\n", m.Packets, m.Bytes)
-	fmt.Fprintf(w, "metered   %d, %d bytes of layer 3", m.Metered, m.Octets)
-	if m.PassedOver > 0 {
-		fmt.Fprintf(w, "; passed over by the sampler %d", m.PassedOver)
-	}
-	for reason, n := range m.Skipped {
-		if n > 0 {
-			fmt.Fprintf(w, "; %s %d", probe.Reason(reason), n)
-		}
-	}
-	if m.Fragments > 0 {
-		fmt.Fprintf(w, "; later fragments, without ports, %d", m.Fragments)
-	}
-	if m.Portless > 0 {
-		fmt.Fprintf(w, "; cut off before their ports %d", m.Portless)
-	}
-	fmt.Fprintf(w, "\nflows     %d", s.Created)
-	for reason, n := range s.Ended {
-		if n > 0 {
-			fmt.Fprintf(w, "; %s %d", flow.Schema[flow.FlowEndReason].Names[uint64(reason)], n)
-		}
-	}
-	fmt.Fprintf(w, "; %d at once at most\n", s.Peak)
-}
-
-// sampling sends sampled packets' headers, by sFlow.
-type sampling struct {
-	exporter         *exportingProcess
-	sampler          *probe.Sampler
-	packets, bytes   uint64
-	samples, unknown uint64
-	clock, flushed   int64 // ms, the packets'
-}
-
-// headerBytes is how much of a packet goes into a sample, as agents have it.
-const headerBytes = 128
-
-// headers are the protocols of sFlow's raw headers, by link type.
-var headers = map[packet.Link]uint32{packet.Ethernet: sflow.HeaderEthernet, packet.IPv4: sflow.HeaderIPv4, packet.IPv6: sflow.HeaderIPv6}
-
-func (s *sampling) add(p *pcap.Packet, at probe.Point) error {
-	s.packets++
-	s.bytes += uint64(max(p.Length, len(p.Data)))
-	s.clock = max(s.clock, p.Time/1e6)
-	if s.clock >= s.flushed+1000 {
-		if err := s.sweep(s.clock); err != nil {
-			return err
-		}
-	}
-	if !s.sampler.Next() {
-		return nil
-	}
-	protocol, known := headers[p.Link]
-	if p.Link == packet.Raw && len(p.Data) > 0 {
-		protocol, known = sflow.HeaderIPv4, true
-		if p.Data[0]>>4 == 6 {
-			protocol = sflow.HeaderIPv6
-		}
-	}
-	if !known {
-		s.unknown++
-		return nil
-	}
-	s.samples++
-	sample := sflow.FlowSample{
-		Sample: sflow.Sample{Pool: uint32(s.packets)},
-		Packet: sflow.Packet{Protocol: protocol, Length: uint32(max(p.Length, len(p.Data))), Header: p.Data[:min(len(p.Data), headerBytes)]},
-	}
-	if protocol == sflow.HeaderEthernet { // captures lack the check sequence, which the wire had
-		sample.Packet.Length, sample.Packet.Stripped = sample.Packet.Length+4, 4
-	}
-	if at.Interface != 0 {
-		sample.Source.Index = at.Interface
-		if at.Direction == flow.Egress {
-			sample.Out.Value = at.Interface
-		} else {
-			sample.In.Value = at.Interface
-		}
-	}
-	return s.exporter.do(func(x *probe.Exporter) error { return x.Sample(&sample, time.UnixMilli(s.clock)) })
-}
-
-func (s *sampling) sweep(clock int64) error {
-	s.clock, s.flushed = clock, clock
-	return s.exporter.do(func(x *probe.Exporter) error { return x.Tick(time.UnixMilli(clock)) })
-}
-
-func (s *sampling) end() error { return s.sweep(s.clock) }
-
-func (s *sampling) tell(w io.Writer) {
-	fmt.Fprintf(w, "packets   %d, %d bytes on the wire\nsampled   %d", s.packets, s.bytes, s.samples)
-	if s.unknown > 0 {
-		fmt.Fprintf(w, "; of link types that sFlow has none for, left out, %d", s.unknown)
-	}
-	fmt.Fprintln(w)
-}
-
-func tellExport(w io.Writer, s probe.ExporterStats) {
-	fmt.Fprintf(w, "exported  %d datagrams, %d bytes", s.Datagrams, s.Bytes)
-	if s.Skipped > 0 {
-		fmt.Fprintf(w, "; flows of IPv6, which NetFlow v5 cannot say, left out %d", s.Skipped)
-	}
-	if s.Lost > 0 {
-		fmt.Fprintf(w, "; datagrams lost, for nobody took them, %d", s.Lost)
-	}
-	fmt.Fprintln(w)
+	return newCaching(p.meter, to)
 }
 
 // lastPacket is the latest time of a capture, in ns.

@@ -211,6 +211,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		return err
 	}
 	metrics.MustRegister(collector)
+	meter, err := openProbe(cfg.Probe, exporters.NetFlow.Packet, collector, log.With("component", "probe"))
+	if err != nil {
+		return err
+	}
+	if meter != nil {
+		metrics.MustRegister(meter)
+	}
 	recorded := quality.Config{
 		Dir:      filepath.Join(cfg.Data, "quality"),
 		Clock:    with.clock,
@@ -308,6 +315,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	run(&storeDone, storing, kept.Run)
 	run(&storeDone, storing, recorder.Run) // the last minute is what came until the end
 	run(&rest, ctx, collector.Run)
+	if meter != nil {
+		run(&rest, ctx, meter.Run)
+	}
 	run(&rest, ctx, places.Run)
 	run(&rest, ctx, poller.Run)
 	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted) })
@@ -414,6 +424,9 @@ func greet(w io.Writer, cfg config.Config, listening []string, console net.Addr)
 		if elsewhere != nil {
 			fmt.Fprintf(w, "  exporters  send %s to %s\n", what, strings.Join(elsewhere, ", "))
 		}
+	}
+	if len(cfg.Probe.Interfaces) > 0 {
+		fmt.Fprintf(w, "  probe      meters %s\n", strings.Join(cfg.Probe.Interfaces, ", "))
 	}
 	fmt.Fprintf(w, "  console    http://%s/\n", reachable(console))
 	data, err := filepath.Abs(cfg.Data)
