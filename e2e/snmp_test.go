@@ -93,6 +93,7 @@ type counted struct {
 // went through them until then. Two routers restart, one of them with new
 // ifIndexes.
 func TestSNMP(t *testing.T) {
+	mentions(t, fails(t, 2, minamo, "demo", "--snmp-port", "65536"), "--snmp-port")
 	need(t, "snmpget", "snmpwalk", "snmpbulkwalk", "snmptable", "snmpset")
 	dir := t.TempDir()
 	file, port := filepath.Join(dir, "truth"), freePort(t, "udp")
