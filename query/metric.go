@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +98,31 @@ func (m Metric) drawn() Metric {
 		return BPS
 	}
 	return m
+}
+
+// spread is how many times less certain than the packets of sums that were
+// estimated from samples the metric is. Of n packets of mean length m the bytes
+// have the relative variance Σb²/nm² / n, and Σb² is at most n·m·greatest, where
+// all packets are full or empty: not much more than what traffic is, which is
+// mostly full packets and acknowledgements.
+func (m Metric) spread(s Sums) float64 {
+	const full, jumbo = 1500, 9000
+	switch m {
+	case Packets, Flows, PPS, FPS, Sources, Destinations:
+		return 1
+	}
+	if s.Packets == 0 || s.Bytes == 0 {
+		return 1
+	}
+	mean, greatest := float64(s.Bytes)/float64(s.Packets), float64(full)
+	if mean > full {
+		greatest = jumbo
+	}
+	square := max(greatest/mean, 1)
+	if m == PacketSize {
+		square-- // the number of packets cancels out
+	}
+	return math.Sqrt(square)
 }
 
 // of is the value of a cell that lasts so long.

@@ -125,9 +125,12 @@ type ReportRow struct {
 	Value float64 // of the metric, in its unit
 	Share float64 // of the total's value, 0 to 1; 0 where the metric is not Additive
 
-	// SamplingError is how far Packets and Bytes may be off because only some
-	// packets were looked at: half the width of the 95 % interval as a part of
-	// the value (0.05 is ±5 %). 0 where every packet was counted.
+	// SamplingError is how far what the metric counts may be off because only some
+	// packets were looked at: half the width of the 95 % interval as a part of the
+	// value (0.05 is ±5 %). Packets, and flows, have that of packets; metrics of
+	// bytes have one that is greater, for packets differ in length: as much as can
+	// be with that mean length. P95 and Peak have that of all bytes; that of their
+	// bucket is greater. 0 where every packet was counted.
 	SamplingError float64
 
 	Values []float64 // of the metric in each bucket; nil without a series
@@ -357,7 +360,7 @@ func (a *Answer) row(c *cellRow) ReportRow {
 	row := ReportRow{Sums: c.Sums, values: c.values}
 	row.Value = a.Metric.of(c.cell, &a.Report, a.To.Sub(a.From))
 	if c.Packets > 0 {
-		row.SamplingError = 1.96 * math.Sqrt(float64(c.variance)) / float64(c.Packets)
+		row.SamplingError = 1.96 * math.Sqrt(float64(c.variance)) / float64(c.Packets) * a.Metric.spread(c.Sums)
 	}
 	for i, cell := range c.series {
 		end := a.Times[i].Add(a.Step)

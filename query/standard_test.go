@@ -223,7 +223,8 @@ func checkReport(t *testing.T, what string, a *Answer, want map[string][]twinCel
 		if row.Sums != c.Sums || !near(row.Value, twinValue(a.Metric, group, buckets, seconds, bucket)) {
 			t.Errorf("%s: %s has %+v and %v, want %+v and %v", what, name, row.Sums, row.Value, c.Sums, twinValue(a.Metric, group, buckets, seconds, bucket))
 		}
-		if want := 1.96 * math.Sqrt(c.variance) / float64(max(c.Packets, 1)); math.Abs(row.SamplingError-want) > 1e-6*want {
+		want := 1.96 * math.Sqrt(c.variance) / float64(max(c.Packets, 1)) * a.Metric.spread(c.Sums) // see TestSpread
+		if math.Abs(row.SamplingError-want) > 1e-6*want {
 			t.Errorf("%s: %s has a sampling error of %v, want %v", what, name, row.SamplingError, want)
 		}
 		for n := range buckets {

@@ -59,7 +59,7 @@ type ReportRow struct {
 	query.Sums
 	Value         float64   `json:"value" doc:"Of the metric"`
 	Share         float64   `json:"share" doc:"Of the total, 0 to 1; 0 where the metric does not add up"`
-	SamplingError float64   `json:"sampling_error" doc:"How far packets and bytes may be off because of sampling (95 %), as a part of them"`
+	SamplingError float64   `json:"sampling_error" doc:"How far what the metric counts, packets or bytes, may be off because of sampling (95 %), as a part of it"`
 	Values        []float64 `json:"values,omitempty" doc:"Of the metric in each bucket"`
 	Change        *Change   `json:"change,omitempty" doc:"Since the earlier range"`
 

@@ -350,7 +350,11 @@ func (p *reportPrinter) notes() {
 		fmt.Fprintln(p.out, "A flow counts for both of its ends, so the rows are more than the total.")
 	}
 	if a.Total.SamplingError > 0 {
-		fmt.Fprintln(p.out, "±: packets are sampled; so far off may packets and bytes be (95 %).")
+		what := map[string]string{"bit/s": "bytes", "bytes": "bytes", "bytes/packet": "the mean"}[a.Metric.Unit()]
+		if what == "" {
+			what = "packets"
+		}
+		fmt.Fprintf(p.out, "±: packets are sampled; so far off may %s be (95 %%).\n", what)
 	}
 	if a.Step != p.reportOptions.Step {
 		fmt.Fprintf(p.out, "Of that time nothing shorter than %s is kept.\n", lasting(a.Step))
