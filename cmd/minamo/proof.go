@@ -137,13 +137,24 @@ func proofTable(out io.Writer, rows, shown []proofRow, wrong int, location *time
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%.2f\t%.4g\t%.1f %%\t%s\t\n", r.Exporter, cmp.Or(r.Name, fmt.Sprint(r.Index)), r.Direction, r.Counter/1e6, r.Flow/1e6, r.Ratio, 100*r.Error, r.Verdict)
 	}
 	w.Flush()
-	told := map[string]bool{}
+	type group struct {
+		exporter netip.Addr
+		verdict  proof.Verdict
+	}
+	told := map[group]int{}
 	for _, r := range shown {
-		if !r.Verdict.Wrong() || told[r.Exporter.String()+r.Words] {
+		told[group{r.Exporter, r.Verdict}]++
+	}
+	for _, r := range shown {
+		n := told[group{r.Exporter, r.Verdict}]
+		if !r.Verdict.Wrong() || n == 0 {
 			continue
 		}
-		told[r.Exporter.String()+r.Words] = true
-		fmt.Fprintf(out, "\n%s %s %s, since %s: %s\n  %s\n", r.Exporter, cmp.Or(r.Name, fmt.Sprint(r.Index)), r.Direction, r.From.In(location).Format(time.DateTime), r.Words, r.Mend)
+		told[group{r.Exporter, r.Verdict}] = 0
+		fmt.Fprintf(out, "\n%s %s %s, since %s: %s\n  %s\n", r.Exporter, cmp.Or(r.Name, fmt.Sprint(r.Index)), r.Direction, r.Since.In(location).Format(time.DateTime), r.Words, r.Mend)
+		if n > 1 {
+			fmt.Fprintf(out, "  And %d more of its interfaces.\n", n-1)
+		}
 	}
 	compared := 0
 	for _, r := range rows {

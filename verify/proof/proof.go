@@ -72,7 +72,7 @@ type Interface struct {
 
 	Counter []float64 // layer-2 octets; NaN where the counters of that time are not known
 	Flow    []float64 // what flows estimate them to be
-	Copies  float64   // of all Flow, the part that was metered at the other end of its way through the device: 0 to 1
+	Copies  []float64 // of Flow, what was metered at the other end of its way through the device
 	Error   float64   // how far sampling may have all of Flow wrong, relatively: half the width of the 95 % interval
 }
 
@@ -116,6 +116,7 @@ type Finding struct {
 	Error     float64   // how far off Ratio may be, relatively, by sampling
 	Implied   uint32    // the sampling rate that would make it right; 0: none
 	From, To  time.Time // the time that was judged
+	Since     time.Time // since when it has been like that; the beginning of what was looked at, if not later
 	Counter   float64   // bit/s in that time
 	Flow      float64
 }
@@ -126,16 +127,20 @@ const (
 	nothing     = 0.02 // a ratio below that is no flows at all
 	idle        = 1000 // bit/s
 	mostBuckets = 12   // that a verdict is made of: an hour
+	farOff      = 10   // an error that says nothing at all
 )
 
 // compared is an interface while it is judged.
 type compared struct {
 	Finding
 	told       *Interface
-	from, to   int // the buckets that were judged
+	from, to   int     // the buckets that were judged
+	since      int     // the first one that is like them
+	copies     float64 // the part of Flow that is Copies, in those
 	comparable bool
-	before     float64 // the ratio of the time before
+	before     float64 // the ratio of the time before since
 	hasBefore  bool
+	late       float64 // the ratio of the time after, of which flows may still come; -1: there is none
 }
 
 // Judge finds out how each interface of an exporter does.
@@ -182,9 +187,9 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 			return 0
 		}
 		if flow <= 0 {
-			return math.Inf(1)
+			return farOff
 		}
-		return min(10, 1.5*f.Error*math.Sqrt(total/flow)) // lengths of packets differ: half as much again
+		return min(farOff, 1.5*f.Error*math.Sqrt(total/flow)) // lengths of packets differ: half as much again
 	}
 	sum := func(from, to int) (counter, flow float64, n int) {
 		for i := from; i < to; i++ {
@@ -196,11 +201,13 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 		}
 		return counter, flow, n
 	}
-	// From the newest two buckets back, as long as buckets are alike.
-	from := newest
+	// From the newest two buckets back, as long as buckets are alike: an hour of
+	// them is judged.
+	from, since := newest, -1
 	for from > 0 {
 		counter, flow, n := sum(from, newest+1)
 		if n >= mostBuckets {
+			since = x.back(f, from, ratio(flow, counter), uncertain)
 			break
 		}
 		if math.IsNaN(f.Counter[from-1]) || broken(from-1) {
@@ -219,13 +226,28 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 		}
 		from--
 	}
+	if since < 0 {
+		since = from
+	}
 	counter, flow, n := sum(from, newest+1)
 	seconds := float64(n) * x.Step.Seconds()
-	c.from, c.to = from, newest+1
+	c.from, c.to, c.since = from, newest+1, since
+	c.Since = x.From.Add(time.Duration(since) * x.Step)
+	for i := from; i <= newest; i++ {
+		if flow > 0 && !math.IsNaN(f.Counter[i]) && !broken(i) {
+			c.copies += f.Copies[i] / flow
+		}
+	}
+	c.late = -1
+	if end := len(f.Flow) - 2; end > last { // the newest two wait for any active timer
+		if counter, flow, n := sum(max(last, end-int(x.Active/x.Step)), end); n > 0 && counter > 0 {
+			c.late = flow / counter
+		}
+	}
 	c.From, c.To = x.From.Add(time.Duration(from)*x.Step), x.From.Add(time.Duration(newest+1)*x.Step)
 	c.Counter, c.Flow = counter*8/seconds, flow*8/seconds
 	c.Ratio, c.Error = ratio(flow, counter), uncertain(flow)
-	if counter, flow, n := sum(0, from); n >= 2 && counter*8/float64(n)/x.Step.Seconds() > idle {
+	if counter, flow, n := sum(0, since); n >= 2 && counter*8/float64(n)/x.Step.Seconds() > idle {
 		c.before, c.hasBefore = ratio(flow, counter), true
 	}
 	switch {
@@ -237,6 +259,24 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 		c.comparable = true
 	}
 	return c
+}
+
+// back finds the first of the buckets before one that have the ratio r.
+func (x *Exporter) back(f *Interface, from int, r float64, uncertain func(float64) float64) int {
+	broken := x.breaks()
+	odd := 0 // one alone is chance
+	for i := from - 1; i >= 0; i-- {
+		if math.IsNaN(f.Counter[i]) || broken(i) {
+			continue
+		}
+		if alike(r, ratio(f.Flow[i], f.Counter[i]), uncertain(f.Flow[i])) {
+			odd = 0
+			from = i
+		} else if odd++; odd == 2 {
+			return from
+		}
+	}
+	return 0
 }
 
 // breaks tells which buckets a restart falls into: what its cache held is lost.
@@ -267,7 +307,7 @@ func alike(a, b, uncertain float64) bool {
 	if a < nothing && b < nothing && uncertain > 0 {
 		return true
 	}
-	if math.IsInf(uncertain, 1) {
+	if uncertain >= farOff {
 		return a < nothing == (b < nothing)
 	}
 	a, b = max(a, 1e-9), max(b, 1e-9)
@@ -306,9 +346,13 @@ func (x *Exporter) diagnose(all []*compared) {
 			c.Verdict = Silent
 			c.Words = "The exporter tells no flows, while the interface counts " + bits(c.Counter) + "."
 			c.Mend = "Look whether its exporting process runs, and whether its datagrams arrive."
-		case c.Direction == Out && len(blind) > 0 && c.told.Copies >= 0.5 && !c.right() && c.Ratio < 1:
+		case c.Direction == Out && len(blind) > 0 && c.copies > 0.9 && !c.right():
 			c.Verdict = NotMetered
 			c.Words = "What goes out here came in partly by interfaces that are not metered: " + some(blind) + "."
+		case c.right() && x.Active > 5*time.Minute && c.late >= 0 && c.late < 0.9-c.Error:
+			c.Verdict = Sawtooth
+			c.Words = fmt.Sprintf("Flows tell %s of what the interface counted, but only %s of the newest time: the active timer is %v, and long flows are told so late.", percent(c.Ratio), percent(c.late), x.Active.Round(time.Second))
+			c.Mend = "Set the active timer to 60 seconds."
 		case c.right():
 			c.Verdict, c.Words = Healthy, fmt.Sprintf("Flows tell %s of what the interface counted%s.", percent(c.Ratio), within(c.Error))
 		case assumed > 0.5 && c.Ratio < 0.9 && c.Flow > 0:
@@ -333,14 +377,14 @@ func (x *Exporter) diagnose(all []*compared) {
 func (x *Exporter) missing(c *compared) {
 	if c.hasBefore && c.before > 0.2 && c.told.Boundary && c.Direction == In {
 		c.Verdict = DirectionMissing
-		c.Words = fmt.Sprintf("No flows tell of what comes in here since %s; before, they told %s of it.", clock(c.From), percent(c.before))
+		c.Words = fmt.Sprintf("No flows tell of what comes in here since %s; before, they told %s of it.", clock(c.Since), percent(c.before))
 		c.Mend = "Look whether metering is still on for this interface, or for its line card."
 		return
 	}
 	c.Verdict = NotMetered
 	c.Words = "Flows do not tell of this direction."
 	if c.hasBefore && c.before > 0.2 {
-		c.Words = fmt.Sprintf("Flows do not tell of this direction since %s.", clock(c.From))
+		c.Words = fmt.Sprintf("Flows do not tell of this direction since %s.", clock(c.Since))
 	}
 }
 
@@ -351,9 +395,9 @@ func (x *Exporter) tooHigh(c *compared, announced uint32, common float64, shared
 		c.Verdict, c.Implied = RateAppliedTwice, 1
 		c.Words = fmt.Sprintf("Flows tell %s times what the interface counted, which is the sampling rate: the exporter has multiplied already, and announces %d nevertheless.", number(c.Ratio), announced)
 		c.Mend = "Let the exporter not multiply, or treat its flows as not sampled."
-	case near(c.Ratio, 2, 0.12+c.Error) && c.told.Copies > 0.25 && c.told.Copies < 0.75:
+	case c.copies > 0.1 && c.copies < 0.9 && near(c.Ratio*(1-c.copies), 1, 0.12+c.Error):
 		c.Verdict = DoubleCount
-		c.Words = "Flows tell twice what the interface counted: packets are metered coming in and again going out."
+		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted: packets are metered coming in and again going out.", percent(c.Ratio))
 		c.Mend = "Meter in one direction only, or ask for each byte once (scope once, or network)."
 	case shared && announced > 1:
 		x.wrongRate(c, announced, common)
@@ -374,22 +418,18 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 		c.Verdict = Loss
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted, and %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
 		c.Mend = "Look at the way from the exporter: its own queue, the network, this machine's receive buffer."
-	case quiet > 0 && quiet > 1/(1+tolerance+wide) && busy < 0.9*quiet:
-		c.Verdict = LoadLoss
-		c.Words = fmt.Sprintf("Flows tell %s of what the interface counts when it is quiet, and %s when it is busy: something has no room for all of them.", percent(quiet), percent(busy))
-		c.Mend = "Look at the exporter's flow cache and its limit of flows a second; sample one packet in more."
-	case x.Active > 5*time.Minute && c.hasBefore && near(c.before, 1, 0.15):
-		c.Verdict = Sawtooth
-		c.Words = fmt.Sprintf("Flows are told up to %v late, for the active timer is so long; of the newest time they tell %s yet.", x.Active.Round(time.Second), percent(c.Ratio))
-		c.Mend = "Set the active timer to 60 seconds."
-	case lost > 0.02:
-		c.Verdict = Loss
-		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted; %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
-		c.Mend = "Look at the way from the exporter: its own queue, the network, this machine's receive buffer."
 	case five && !(shared && common < 0.6):
 		c.Verdict = ProtocolMissing
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted: NetFlow of this version knows IPv4 alone, and the rest is probably IPv6 or not IP.", percent(c.Ratio))
 		c.Mend = "Export NetFlow v9 or IPFIX, with templates for IPv6."
+	case quiet > 0 && quiet > 1/(1+tolerance+wide) && busy < 0.9*quiet:
+		c.Verdict = LoadLoss
+		c.Words = fmt.Sprintf("Flows tell %s of what the interface counts when it is quiet, and %s when it is busy: something has no room for all of them.", percent(quiet), percent(busy))
+		c.Mend = "Look at the exporter's flow cache and its limit of flows a second; sample one packet in more."
+	case lost > 0.02:
+		c.Verdict = Loss
+		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted; %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
+		c.Mend = "Look at the way from the exporter: its own queue, the network, this machine's receive buffer."
 	case shared && announced > 0:
 		x.wrongRate(c, announced, common)
 	case near(c.Ratio, 0.5, 0.12+c.Error):
@@ -449,36 +489,56 @@ func (x *Exporter) common(all []*compared) (float64, bool) {
 	return r, n >= 2
 }
 
-// byLoad are the ratios of the quietest and the busiest third of all times, 0
-// where the load does not differ by half.
+// byLoad are the ratios of the quietest and the busiest third of all times; 0
+// where the load does not differ by half, or where it explains less than that
+// something has changed since.
 func (x *Exporter) byLoad(c *compared) (quiet, busy float64) {
-	type bucket struct{ counter, flow float64 }
+	type bucket struct {
+		counter, flow float64
+		changed       bool
+	}
 	var list []bucket
 	broken := x.breaks()
 	for i := range c.to {
 		if v := c.told.Counter[i]; !math.IsNaN(v) && v > 0 && !broken(i) {
-			list = append(list, bucket{v, c.told.Flow[i]})
+			list = append(list, bucket{v, c.told.Flow[i], i >= c.since})
 		}
 	}
 	if len(list) < 12 {
 		return 0, 0
 	}
 	slices.SortFunc(list, func(a, b bucket) int { return cmp.Compare(a.counter, b.counter) })
-	third := func(some []bucket) (counter, r float64) {
+	// How much buckets of a group differ from what the group has together.
+	rest := func(some []bucket) (counter, r, squares float64) {
 		var flow float64
 		for _, b := range some {
 			counter += b.counter
 			flow += b.flow
 		}
-		return counter, ratio(flow, counter)
+		r = ratio(flow, counter)
+		for _, b := range some {
+			squares += (ratio(b.flow, b.counter) - r) * (ratio(b.flow, b.counter) - r)
+		}
+		return counter, r, squares
 	}
 	n := len(list) / 3
-	low, q := third(list[:n])
-	high, b := third(list[len(list)-n:])
-	if high < 1.5*low {
+	low, q, a := rest(list[:n])
+	_, _, b := rest(list[n : len(list)-n])
+	high, r, d := rest(list[len(list)-n:])
+	var before, after []bucket
+	for _, b := range list {
+		if b.changed {
+			after = append(after, b)
+		} else {
+			before = append(before, b)
+		}
+	}
+	_, _, e := rest(before)
+	_, _, f := rest(after)
+	if high < 1.5*low || a+b+d > 0.7*(e+f) {
 		return 0, 0
 	}
-	return q, b
+	return q, r
 }
 
 // lost is the part of the flows of a time that is known to be lost.

@@ -55,7 +55,7 @@ func Survey(ctx context.Context, s *Sources, device netip.Addr, from, to time.Ti
 			name, boundary = s.Known(key.Device, key.Index)
 		}
 		for _, d := range []Direction{In, Out} {
-			f := Interface{Index: key.Index, Name: name, Direction: d, Boundary: boundary, Counter: make([]float64, n), Flow: make([]float64, n)}
+			f := Interface{Index: key.Index, Name: name, Direction: d, Boundary: boundary, Counter: make([]float64, n), Flow: make([]float64, n), Copies: make([]float64, n)}
 			for i := range n {
 				octets := series.Amounts[i].InOctets
 				if d == Out {
@@ -117,7 +117,7 @@ func (s *Sources) flows(ctx context.Context, device netip.Addr, interfaces strin
 	for i, t := range a.Times {
 		shift[i] = int(t.Sub(from) / step)
 	}
-	type sums struct{ all, copies, variance float64 }
+	type sums struct{ all, variance float64 }
 	of := map[*Interface]*sums{}
 	for i := range a.Rows {
 		row := &a.Rows[i]
@@ -136,22 +136,22 @@ func (s *Sources) flows(ctx context.Context, device netip.Addr, interfaces strin
 			of[f] = total
 		}
 		octets := 0.0
+		copies := (row.Key[2].Label == "egress") == (f.Direction == In)
 		for k, v := range row.Values {
 			for at := max(0, shift[k]); at < min(len(f.Flow), shift[k]+width); at++ {
 				f.Flow[at] += v * step.Seconds() / 8
+				if copies {
+					f.Copies[at] += v * step.Seconds() / 8
+				}
 				octets += v * step.Seconds() / 8
 			}
 		}
-		egress := row.Key[2].Present && row.Key[2].Text == "1"
 		total.all += octets
-		if egress == (f.Direction == In) {
-			total.copies += octets
-		}
 		total.variance += row.SamplingError * octets * row.SamplingError * octets
 	}
 	for f, total := range of {
 		if total.all > 0 {
-			f.Copies, f.Error = total.copies/total.all, math.Sqrt(total.variance)/total.all
+			f.Error = math.Sqrt(total.variance) / total.all
 		}
 	}
 	return a.Stats, nil
