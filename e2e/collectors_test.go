@@ -65,6 +65,7 @@ type server struct {
 	data   string
 	listen int // UDP port
 	url    string
+	client http.Client // of its API
 }
 
 // serve starts a server on free ports and waits until it is well.
@@ -120,7 +121,7 @@ func (s *server) get(t *testing.T, path string, into any) {
 
 func (s *server) fetch(t *testing.T, path string) (status int, body []byte) {
 	t.Helper()
-	r, err := http.Get(s.url + path)
+	r, err := s.client.Get(s.url + path)
 	if err != nil {
 		t.Fatal(err)
 	}
