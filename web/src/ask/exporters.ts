@@ -2,29 +2,41 @@
 
 import { get } from './api'
 
-interface Domain {
+export interface Domain {
   protocol: string
   domain: number
   datagrams: number
   flows: number
   missing_units: number
+  missing_samples: number
   restarts: number
   reordered: number
+  duplicates: number
   clock_offset_ms: number
-  sampling: { scope: string; rate: number; algorithm: string }[] | null
+  /** Announced in options data. */
+  sampling: { scope: string; id?: number; rate: number; name?: string; algorithm?: string }[] | null
   last_seen: string
+}
+
+/** A point that an exporter's score lacks: what is wrong, and what to do. */
+export interface Lost {
+  points: number
+  kind: string
+  words: string
+  mend: string
 }
 
 /** How good what an exporter tells is, and why it is not better. */
 export interface Score {
   score: number
-  lost: { points: number; kind: string; words: string; mend: string }[] | null
+  lost: Lost[] | null
 }
 
 interface Status {
   exporter: string
   name?: string
   last_seen: string
+  connections: number
   templates: number
   malformed: number
   quality: Score | null
@@ -72,18 +84,40 @@ export interface InterfaceInfo {
   speed?: number
 }
 
-interface Timer {
+export interface Timer {
   seconds: number
+  /** It may be longer: too few flows show where they end. */
+  at_least: boolean
+  warning?: string
   /** 0 to 1. */
   confidence: number
+}
+
+export interface Template {
+  protocol: string
+  domain: number
+  id: number
+  options: boolean
+  last_seen: string | null
+  fields: { element: string; name?: string; length: number; scope?: boolean }[]
+}
+
+/** An element that is exported and not kept, and the configuration that would keep it. */
+export interface Skipped {
+  element: string
+  name?: string
+  type: string
+  column?: string
 }
 
 interface Details {
   waiting: number
   quality_day: Score | null
   /** Of its cache, as its flows show them; null where they do not. */
-  timers: { active: Timer | null; inactive: Timer | null }
-  rates: { rate: number; source: string; flows: number }[] | null
+  timers: { active: Timer | null; inactive: Timer | null; longest_seconds: number; flows: number }
+  rates: { protocol: string; domain: number; rate: number; source: string; flows: number }[] | null
+  skipped: Skipped[] | null
+  template_records: Template[] | null
 }
 
 export interface ExporterDetails extends Exporter, Details {
