@@ -6,6 +6,7 @@ import { useAnswer, type Answer } from './answer'
 import { question, round, serverNow } from './live'
 import { formatRange } from './state'
 import { view } from './view'
+import { router } from '@/router'
 import { overTime, type Spec } from '@/panel/spec'
 import { stepFor } from '@/chart/heatmap'
 import { onScopeDispose, ref, watch, type Ref } from 'vue'
@@ -33,8 +34,10 @@ export function parametersOf({ spec, filter, series }: Ask) {
   const { range } = view.value
   const [from, to] = 'last' in range ? [serverNow() - range.last, serverNow()] : [range.from, range.to]
   const step = chart === 'heatmap' ? stepFor(from, to) : series || overTime(chart) ? 'auto' : ''
+  // Of one router nothing counts twice but what it meters coming in and going out.
+  const scope = view.value.scope === 'network' && router.currentRoute.value.meta.local ? 'once' : view.value.scope
   const filters = [view.value.filter, filter ?? ''].filter((text) => text !== '')
-  return { by: by.join(','), metric, limit: top + hide, step, compare, mirror, exact, scope: view.value.scope, raw: view.value.raw, filter: filters }
+  return { by: by.join(','), metric, limit: top + hide, step, compare, mirror, exact, scope, raw: view.value.raw, filter: filters }
 }
 
 /** useReport asks while `ask` says something; null asks nothing. */

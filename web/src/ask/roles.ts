@@ -1,5 +1,6 @@
 // What interfaces are for: rules, and interfaces set by hand.
 
+import { ref } from 'vue'
 import { get, put } from './api'
 
 export const roles = ['external', 'customer', 'core', 'internal', 'service'] as const
@@ -39,3 +40,12 @@ export async function setRole(one: { exporter: string; index: number }, role: Ro
   await setRoles({ ...config, interfaces: [...interfaces, { exporter: one.exporter, index: one.index, role }] })
 }
 export const interfaceRoles = (signal?: AbortSignal): Promise<InterfaceRole[]> => get<{ interfaces: InterfaceRole[] }>('/api/interfaces', {}, signal).then((answer) => answer.interfaces)
+
+/** Whether somebody has said what interfaces are for; false until it is known. */
+export const rolesKnown = ref(false)
+
+export async function lookForRoles(): Promise<void> {
+  if (rolesKnown.value) return
+  const config = await rolesConfig().catch(() => null)
+  rolesKnown.value = config !== null && config.rules.length + config.interfaces.length > 0
+}
