@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -159,6 +160,20 @@ func inspected(t *testing.T, dissector string, datagrams [][]byte, packets, octe
 	return sum
 }
 
+// shown are the values of a field that tshark reads in datagrams, each once.
+func shown(t *testing.T, datagrams [][]byte, field string) (values []string) {
+	t.Helper()
+	need(t, "tshark")
+	const port = 4739
+	text := run(t, "tshark", "-n", "-r", datagramCapture(t, port, datagrams), "-d", fmt.Sprintf("udp.port==%d,cflow", port), "-T", "fields", "-E", "aggregator=,", "-e", field)
+	for _, value := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+		if !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
 // TestProbeIsAccepted: pmacct and tshark take what the probe exports, by each
 // protocol and in each style; sums are the capture's own. Of nfcapd TestProbe
 // asks it for the protocols.
@@ -222,26 +237,36 @@ func TestProbeIsAccepted(t *testing.T) {
 	}
 }
 
-// TestProbeStylesSample: each style announces its sampling rate so that Minamo
-// and pmacct apply it, and nfcapd where it can: Debian's 1.7.1 takes no rate from
-// options of NetFlow v9 that tell of the sampler or the algorithm, too, as those
-// of devices do.
+// TestProbeStylesSample: Minamo, pmacct and nfcapd apply the sampling rate that
+// the probe announces, and tshark reads it. Of makers' styles nfcapd cannot:
+// Debian's 1.7.1 takes no rate from options of NetFlow v9 that tell of the sampler
+// or have the algorithm (35), as those of devices do.
 func TestProbeStylesSample(t *testing.T) {
 	const rate = 10
-	for _, style := range []string{"ios-xr", "junos", "netstream"} {
+	for _, c := range []struct{ option, style, shown string }{
+		{"--protocol", "netflow9", "cflow.sampling_interval"},
+		{"--protocol", "ipfix", "cflow.sampling_interval"},
+		{"--style", "ios-xr", "cflow.sampler_random_interval"},
+		{"--style", "junos", "cflow.sampling_interval"},
+		{"--style", "netstream", "cflow.sampling_interval"},
+	} {
+		style := c.style
 		t.Run(style, func(t *testing.T) {
 			first, second := startPmacct(t, "nfacctd", "ipfix"), startNfcapd(t, "nfcapd")
 			data := t.TempDir()
 			s := serve(t, data)
 			x := newTee(t, "", s.listen, first.port, second.port)
-			run(t, minamo, "probe", someTraffic(t), "--to", "udp://"+x.address(), "--style", style, "--sample", strconv.Itoa(rate))
+			run(t, minamo, "probe", someTraffic(t), "--to", "udp://"+x.address(), c.option, style, "--sample", strconv.Itoa(rate))
 			x.flush(t)
 			s.stop(t)
 			scaled := ledger{}
 			for pair, n := range stored(t, data) {
 				scaled[pair] = totals{0, rate * n.Packets, rate * n.Bytes}
 			}
-			if theirs := uncounted(second.ledger(t)); style == "junos" {
+			if rates := shown(t, x.passed(), c.shown); !slices.Equal(rates, []string{strconv.Itoa(rate)}) {
+				t.Errorf("tshark shows sampling of %v", rates)
+			}
+			if theirs := uncounted(second.ledger(t)); style != "ios-xr" && style != "netstream" {
 				agree(t, scaled, "nfcapd", theirs)
 			} else if n := scaled.sum(); theirs.sum() != n && theirs.sum() != (totals{0, n.Packets / rate, n.Bytes / rate}) {
 				t.Errorf("nfcapd has %+v", theirs.sum())

@@ -124,12 +124,12 @@ func styleOf(name, protocol string) (*style, error) {
 var (
 	own9 = style{
 		four: own(netflow.V9IPv4Template), six: own(netflow.V9IPv6Template), groups: ownGroups,
-		sampling: samplingOfDomain(netflow.Template{Version: flow.NetFlow9, ID: 256, Options: true, Scopes: 1, Fields: slices.Concat(scope(scopeSystem, 4), fields(34, 4, 35, 1))}),
+		sampling: ownSampling(netflow.Template{Version: flow.NetFlow9, ID: 256, Options: true, Scopes: 1, Fields: slices.Concat(scope(scopeSystem, 4), selection)}),
 		names:    netflow.Template{Version: flow.NetFlow9, ID: 257, Options: true, Scopes: 1, Fields: slices.Concat(scope(scopeInterface, 4), fields(82, 32, 83, 64))},
 	}
 	ownIPFIX = style{
 		four: own(netflow.IPFIXIPv4Template), six: own(netflow.IPFIXIPv6Template), groups: ownGroups,
-		sampling: samplingOfDomain(netflow.Template{Version: flow.IPFIX, ID: 256, Options: true, Scopes: 1, Fields: fields(149, 4, 34, 4, 35, 1)}),
+		sampling: ownSampling(netflow.Template{Version: flow.IPFIX, ID: 256, Options: true, Scopes: 1, Fields: slices.Concat(fields(149, 4), selection)}),
 		names:    netflow.Template{Version: flow.IPFIX, ID: 257, Options: true, Scopes: 1, Fields: fields(10, 4, 82, variable, 83, variable)},
 	}
 	ownGroups = []group{
@@ -148,6 +148,19 @@ var (
 		{flow.MaskOf(flow.ForwardingStatus), []uint16{89}},
 	}
 )
+
+// selection is what Minamo's own tells of sampling. Collectors differ in what they
+// take: old ones know 34 alone; nfcapd 1.7.1 wants it without 35, its old
+// algorithm, and later versions want the algorithm, which is then 304, with 306.
+var selection = fields(34, 4, 304, 2, 305, 4, 306, 4) // samplingInterval; selectorAlgorithm, samplingPacketInterval, samplingPacketSpace (RFC 5477 §8.2)
+
+// ownSampling tells the rate of all flows so that all collectors take it.
+func ownSampling(t netflow.Template) func(*Exporter, *collector) []announcement {
+	return func(x *Exporter, _ *collector) []announcement {
+		return []announcement{{&t, []netflow.OptionRecord{values(unsigned(uint64(x.cfg.Domain), 4),
+			unsigned(x.rate(), 4), unsigned(uint64(max(x.cfg.Sampling.Method, Systematic)), 2), unsigned(1, 4), unsigned(x.rate()-1, 4))}}}
+	}
+}
 
 // firstClass is the id of the template of the first class: own options have
 // those before it.
@@ -234,8 +247,8 @@ var netStream = style{
 	names:    netflow.Template{Version: flow.NetFlow9, ID: 1314, Options: true, Scopes: 1, Fields: slices.Concat(scope(scopeInterface, 4), fields(82, 32, 83, 64))},
 }
 
-// samplingOfDomain tells the rate of all flows: by the elements 34 and 35, which
-// all collectors read, old ones too.
+// samplingOfDomain tells the rate of all flows by the elements 34 and 35, as most
+// devices do.
 func samplingOfDomain(t netflow.Template) func(*Exporter, *collector) []announcement {
 	return func(x *Exporter, _ *collector) []announcement {
 		return []announcement{{&t, []netflow.OptionRecord{values(unsigned(uint64(x.cfg.Domain), 4), unsigned(x.rate(), 4), []byte{x.algorithm()})}}}
