@@ -1,10 +1,9 @@
 package simulate
 
 import (
-	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"hash"
 	"math"
 	"net/netip"
 	"runtime"
@@ -14,33 +13,71 @@ import (
 	"github.com/minamo-flow/minamo/flow"
 )
 
-// digest is a hash of all datagrams of some minutes.
-func digest(t *testing.T, cfg Config, step time.Duration) []byte {
-	var sum hash.Hash = sha256.New()
+// digest is a hash of all datagrams of some minutes: who sent them, when, and what.
+func digest(t *testing.T, cfg Config, length, step time.Duration) string {
+	t.Helper()
+	sum := sha256.New()
 	d := simulate(t, cfg)
-	d.each = func(source netip.Addr, p []byte) { fmt.Fprint(sum, source, len(p)); sum.Write(p) }
-	for d.network.Now().Before(start.Add(20 * time.Minute)) {
+	d.each = func(source netip.Addr, p []byte) {
+		fmt.Fprintln(sum, source, d.network.Now().Unix(), len(p))
+		sum.Write(p)
+	}
+	for d.network.Now().Before(start.Add(length)) {
 		d.run(step)
 	}
-	if d.datagrams < 1000 {
+	if d.datagrams < 100 {
 		t.Fatalf("%d datagrams", d.datagrams)
 	}
-	return sum.Sum(nil)
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func TestSameSeedSameBytes(t *testing.T) {
 	cfg := Config{Seed: 5, Scenarios: []Scenario{{Name: "loss"}, {Name: "restart", Router: "osk-core1", From: start.Add(5 * time.Minute)}}}
-	a := digest(t, cfg, time.Minute)
-	if b := digest(t, cfg, time.Minute); !bytes.Equal(a, b) {
+	const length = 20 * time.Minute
+	a := digest(t, cfg, length, time.Minute)
+	if b := digest(t, cfg, length, time.Minute); a != b {
 		t.Error("the same seed gives other bytes")
 	}
-	if b := digest(t, cfg, 4*time.Second); !bytes.Equal(a, b) {
+	if b := digest(t, cfg, length, 4*time.Second); a != b {
 		t.Error("smaller steps give other bytes")
 	}
 	cfg.Seed = 6
-	if b := digest(t, cfg, time.Minute); bytes.Equal(a, b) {
+	if b := digest(t, cfg, length, time.Minute); a == b {
 		t.Error("another seed gives the same bytes")
 	}
+}
+
+// Whatever goes wrong, goes wrong in the same way each time, and differs from what
+// is right.
+func TestSameScenarioSameBytes(t *testing.T) {
+	const length = 12 * time.Minute
+	cfg := Config{Seed: 5, Scale: .2, Start: start}
+	healthy := digest(t, cfg, length, time.Minute)
+	check := func(what string, cfg Config) {
+		a := digest(t, cfg, length, time.Minute)
+		if b := digest(t, cfg, length, 8*time.Second); a != b {
+			t.Errorf("%s: the same seed gives other bytes", what)
+		}
+		if a == healthy {
+			t.Errorf("%s: it changes nothing", what)
+		}
+	}
+	for _, s := range Scenarios() {
+		cfg := cfg
+		cfg.Scenarios = []Scenario{{Name: s.Name, From: start.Add(4 * time.Minute), To: start.Add(10 * time.Minute)}}
+		check(s.Name, cfg)
+	}
+	everywhere := cfg
+	everywhere.Everywhere = true
+	check("everywhere", everywhere)
+	all := cfg
+	for _, s := range Scenarios() {
+		all.Scenarios = append(all.Scenarios, Scenario{Name: s.Name, From: start.Add(2 * time.Minute)})
+	}
+	check("everything at once", all)
+	load := cfg
+	load.Load = 500
+	check("load", load)
 }
 
 // Scale 1 is about 100 records a second, and traffic that a small carrier has.
