@@ -100,6 +100,19 @@ type InterfaceCounters struct {
 	Received int64 // ms
 }
 
+// InterfaceNames are what an exporter calls its interfaces.
+func (e *Exporters) InterfaceNames(exporter netip.Addr) []netflow.InterfaceName {
+	e.mu.RLock()
+	x := e.byAddr[exporter.Unmap()]
+	e.mu.RUnlock()
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.names.interfaces.list()
+}
+
 // InterfaceCounters hands on the last counters of each exporter's interfaces
 // that sFlow told, of exporters that did.
 func (e *Exporters) InterfaceCounters(each func(exporter netip.Addr, list []InterfaceCounters)) {

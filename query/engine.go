@@ -36,6 +36,7 @@ type Engine struct {
 	naming sync.Mutex // one takes over names at a time
 	names  atomic.Pointer[names]
 	named  atomic.Uint64
+	rates  atomic.Pointer[string] // sampling rates by hand, as SQL
 }
 
 // Open starts DuckDB in the process, with nothing in it but the definitions
@@ -165,13 +166,17 @@ func (s statement) text() string {
 	return "WITH " + strings.Join(s.with, ",\n") + "\n" + s.body
 }
 
-// over completes the statement with the definition of flows.
-func (s statement) over(src Source, raw bool) string {
+// over completes the statement with the definition of flows. rates is the
+// sampling rate that counts, as SQL.
+func (s statement) over(src Source, raw bool, rates string) string {
 	flows := "SELECT * FROM no_flows"
 	if len(src.Paths()) > 0 {
 		flows += "\nUNION ALL BY NAME " + readParquet(src)
 	}
 	if !raw {
+		if rates != "" {
+			flows = "SELECT * REPLACE (" + rates + " AS sampling_rate) FROM (\n" + flows + ")"
+		}
 		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
 	}
 	with := append([]string{"flows AS NOT MATERIALIZED (" + flows + ")"}, s.with...)
@@ -196,7 +201,7 @@ func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, sca
 	}
 	defer conn.Close()
 	defer progressOf(ctx).watch(conn)()
-	rows, err := conn.QueryContext(ctx, s.over(src, raw))
+	rows, err := conn.QueryContext(ctx, s.over(src, raw, e.byHand()))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {

@@ -108,7 +108,8 @@ func (e *Engine) SetNames(ctx context.Context, n Names) error {
 	return nil
 }
 
-// Named counts how often names were replaced: answers before and after differ.
+// Named counts how often names, or sampling rates by hand, were replaced: answers
+// before and after differ.
 func (e *Engine) Named() uint64 { return e.named.Load() }
 
 func orNull(text string) string {

@@ -37,6 +37,8 @@ func (s *Server) register(api huma.API) {
 	s.registerRoles(api)
 	s.registerCounting(api)
 	s.registerDrops(api)
+	s.registerProof(api)
+	s.registerRates(api)
 	s.registerDashboards(api)
 	s.registerStorage(api)
 	if s.SQL {

@@ -463,12 +463,12 @@ type Line struct {
 	Total  query.Sums     `json:"total" doc:"Within the range"`
 }
 
-// rates are what is drawn of a count.
-var rates = map[string]query.Metric{"bytes": query.BPS, "packets": query.PPS, "flows": query.FPS}
+// drawn is what is drawn of a count.
+var drawn = map[string]query.Metric{"bytes": query.BPS, "packets": query.PPS, "flows": query.FPS}
 
 func (s *Server) series(ctx context.Context, in *seriesInput) (*Series, error) {
 	u := understand(in.Range)
-	r := query.Report{By: u.dimensions(in.By), Metric: rates[in.Metric], Limit: in.Limit, Scope: query.Scope(in.Scope)}
+	r := query.Report{By: u.dimensions(in.By), Metric: drawn[in.Metric], Limit: in.Limit, Scope: query.Scope(in.Scope)}
 	report, err := s.askReport(ctx, "series", u, r, in.Step, in.Range)
 	if err != nil {
 		return nil, err

@@ -11,8 +11,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/minamo-flow/minamo/enrich/interfaces"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/snmp"
 )
 
 // registerRoles declares what interfaces are for.
@@ -38,6 +40,10 @@ type Interface struct {
 	Description string     `json:"description,omitempty"`
 	Role        string     `json:"role,omitempty" doc:"Empty: none"`
 	By          int        `json:"by" doc:"The number of the rule that gave it, from 1; -1: by hand; 0: nothing did"`
+
+	NamedBy string `json:"named_by,omitempty" enum:"snmp,exporter" doc:"Who told the name: SNMP counts more than options data and sFlow"`
+	Speed   uint64 `json:"speed" doc:"bit/s; 0: nobody told"`
+	Up      *bool  `json:"up" doc:"ifOperStatus; null: nobody told"`
 }
 
 // InterfaceList is all of them.
@@ -49,17 +55,40 @@ func (s *Server) interfaces(context.Context, *struct{}) (*struct{ Body Interface
 	return &struct{ Body InterfaceList }{InterfaceList{s.knownInterfaces()}}, nil
 }
 
+// exporterAddresses are those of all that export or are asked by SNMP.
+func (s *Server) exporterAddresses() []netip.Addr {
+	list := s.Collector.Exporters.Addresses()
+	for _, d := range s.deviceList() {
+		if !slices.Contains(list, d.Address) {
+			list = append(list, d.Address)
+		}
+	}
+	return list
+}
+
+// interfacesOf are an exporter's, with what they are for, by ifIndex.
+func (s *Server) interfacesOf(exporter netip.Addr) []Interface {
+	var asked []snmp.Interface
+	if s.Poller != nil {
+		asked = s.Poller.Interfaces(exporter)
+	}
+	var list []Interface
+	for _, i := range interfaces.Of(exporter, s.Collector.Exporters.InterfaceNames(exporter), asked) {
+		one := Interface{Exporter: exporter, Index: i.Index, Name: i.Name, Description: i.Description, NamedBy: i.NamedBy, Speed: i.Speed, Up: i.Up}
+		one.Role, one.By = s.Roles.Of(exporter, i.Index, i.Name, i.Description)
+		list = append(list, one)
+	}
+	return list
+}
+
 // knownInterfaces are those that have a name or a role by hand.
 func (s *Server) knownInterfaces() []Interface {
 	all := []Interface{}
 	seen := map[query.InterfaceID]bool{}
-	for _, x := range s.Collector.Exporters.Status() {
-		d, _ := s.Collector.Exporters.Details(x.Exporter)
-		for _, i := range d.Interfaces {
-			one := Interface{Exporter: x.Exporter, Index: i.Index, Name: i.Name, Description: i.Description}
-			one.Role, one.By = s.Roles.Of(x.Exporter, i.Index, i.Name, i.Description)
+	for _, x := range s.exporterAddresses() {
+		for _, one := range s.interfacesOf(x) {
 			all = append(all, one)
-			seen[query.InterfaceID{Exporter: x.Exporter, Index: i.Index}] = true
+			seen[query.InterfaceID{Exporter: x, Index: one.Index}] = true
 		}
 	}
 	for _, i := range s.Roles.Config().Interfaces {

@@ -30,13 +30,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/counters"
 	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/store"
+	"github.com/minamo-flow/minamo/verify/proof"
 )
 
 // Config of a Server.
@@ -64,7 +68,10 @@ type Deps struct {
 	Roles      *roles.List
 	Dashboards *dashboards.Store
 	Places     *geo.Databases
+	Rates      *rates.List
 	Quality    *quality.Recorder // nil: nothing is known of quality
+	Counters   *counters.History // nil: nobody's counters are known
+	Poller     *snmp.Poller      // nil: nobody is asked by SNMP
 	Metrics    *prometheus.Registry
 	Console    fs.FS // the built console; nil where it was not built
 	Log        *slog.Logger
@@ -78,6 +85,7 @@ type Server struct {
 	handler http.Handler
 
 	budgetDays budgetDays
+	watcher    *proof.Watcher // nil until Watch
 
 	queue     *queue
 	questions questions

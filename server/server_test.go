@@ -23,6 +23,7 @@ import (
 	"github.com/minamo-flow/minamo/dashboards"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/query"
@@ -99,6 +100,10 @@ func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	byHand, err := rates.Open(filepath.Join(dir, "rates.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	boards, err := dashboards.Open(filepath.Join(dir, "dashboards"))
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +111,7 @@ func siteWith(t *testing.T, c Config) (*Server, *httptest.Server, time.Time) {
 	s := New(c, Deps{
 		Collector: collect.New(collect.Config{}, kept, log),
 		Store:     kept, Engine: engine, Metrics: metrics, Log: log,
-		Networks: own, Roles: parts, Dashboards: boards, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
+		Networks: own, Roles: parts, Rates: byHand, Dashboards: boards, Places: geo.Open(geo.Config{Dir: filepath.Join(dir, "geo")}, log),
 		Console: fstest.MapFS{"index.html": {Data: []byte(`<meta content="STYLE-NONCE"><title>console</title>`)}, "assets/a.js": {Data: []byte("1")}},
 	})
 	web := httptest.NewServer(s.handler)

@@ -18,7 +18,7 @@ func check(t *testing.T, dir string, deep bool) *Checked {
 	t.Helper()
 	c, err := Check(context.Background(), dir, nil)
 	if err == nil && deep {
-		err = CheckRollups(context.Background(), dir, c, nil)
+		err = CheckRollups(context.Background(), dir, c, nil, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 // itself, in the plainest way, so that it shares no mistake with package
 // rollup. Flows that are deleted already cannot be compared; how many parts
 // that concerns is a note. What it finds is added to checked, whose damaged
-// files it leaves out.
-func CheckRollups(ctx context.Context, dir string, checked *Checked, progress func(done, total, rows int64)) error {
+// files it leaves out. correct is Config.Correct; nil changes nothing.
+func CheckRollups(ctx context.Context, dir string, checked *Checked, correct func(*flow.Batch), progress func(done, total, rows int64)) error {
 	if progress == nil {
 		progress = func(_, _, _ int64) {}
 	}
@@ -29,7 +29,7 @@ func CheckRollups(ctx context.Context, dir string, checked *Checked, progress fu
 	if err != nil {
 		return err
 	}
-	d := deepCheck{ctx: ctx, damaged: map[string]bool{}, spread: map[string]*spreadFlows{}, progress: progress, segments: segments}
+	d := deepCheck{ctx: ctx, damaged: map[string]bool{}, spread: map[string]*spreadFlows{}, progress: progress, segments: segments, correct: correct}
 	for _, f := range checked.Findings {
 		d.damaged[f.Path] = d.damaged[f.Path] || f.Damaged
 	}
@@ -77,6 +77,7 @@ type deepCheck struct {
 
 	done, total, rows int64
 	progress          func(done, total, rows int64)
+	correct           func(*flow.Batch) // nil: nothing
 }
 
 // spreadFlows are the sums of a segment's flows by minute, those that are too
@@ -189,7 +190,10 @@ func (d *deepCheck) flows(s Segment) *spreadFlows {
 	path, forget, err := Readable(d.ctx, s.Path, "")
 	if err == nil {
 		defer forget()
-		err = Read(path, flow.MaskOf(flow.Start, flow.End, flow.Packets, flow.Bytes, flow.SamplingRate), func(b *flow.Batch) error {
+		err = Read(path, flow.MaskOf(flow.Start, flow.End, flow.Packets, flow.Bytes, flow.SamplingRate, flow.Exporter, flow.InIf), func(b *flow.Batch) error {
+			if d.correct != nil {
+				d.correct(b)
+			}
 			for i := range b.Len() {
 				x.add(b, i)
 			}

@@ -175,6 +175,9 @@ func (s *Store) rollUp(ctx context.Context, run []Segment, tables []int) error {
 	}
 	for _, segment := range run {
 		err := Read(segment.Path, rollup.Needs, func(b *flow.Batch) error {
+			if s.cfg.Correct != nil {
+				s.cfg.Correct(b)
+			}
 			builder.Add(b)
 			rows += int64(b.Len())
 			if inBuilder += b.Len(); inBuilder >= pieceRows {
@@ -314,6 +317,80 @@ func (s *Store) dropPart(part Segment) error {
 	return nil
 }
 
+// Rework throws away the sums of what flowed between two times, as far as the
+// flows are kept that they were made of: they are made anew in the background,
+// and until then questions read the flows. A zero time is the beginning or the
+// end of everything. It returns how many parts that were.
+func (s *Store) Rework(from, to time.Time) (parts int, err error) {
+	s.maintenance.Lock()
+	defer s.maintenance.Unlock()
+	segments := s.manifest()
+	if len(segments) == 0 {
+		return 0, nil
+	}
+	var all []Segment // parts of all tables; they go together, or long flows would be there twice or never
+	s.listing.Lock()
+	for _, table := range append([]string{longTable}, rollupTables...) {
+		all = append(all, s.parts[table]...)
+	}
+	s.listing.Unlock()
+	// grown is the time of sealing that parts have which overlap it.
+	grown := func(first, last time.Time, of func(Segment) bool) (time.Time, time.Time) {
+		for more := true; more; {
+			more = false
+			for _, p := range all {
+				if of(p) && !p.SealedFirst.After(last) && !p.SealedLast.Before(first) && (p.SealedFirst.Before(first) || p.SealedLast.After(last)) {
+					first, last, more = minTime(first, p.SealedFirst), maxTime(last, p.SealedLast), true
+				}
+			}
+		}
+		return first, last
+	}
+	// What was made of flows that are gone stays.
+	_, gone := grown(time.Time{}, segments[0].SealedFirst.Add(-1), func(Segment) bool { return true })
+	var first, last time.Time
+	for _, x := range segments {
+		if x.SealedFirst.After(gone) && (from.IsZero() || !x.End.Before(from)) && (to.IsZero() || x.Start.Before(to)) {
+			if first.IsZero() {
+				first = x.SealedFirst
+			}
+			first, last = minTime(first, x.SealedFirst), maxTime(last, x.SealedLast)
+		}
+	}
+	if first.IsZero() {
+		return 0, nil
+	}
+	kept := func(p Segment) bool { return p.SealedFirst.After(gone) }
+	first, last = grown(first, last, kept)
+	for _, part := range all {
+		if !kept(part) || part.SealedFirst.After(last) || part.SealedLast.Before(first) {
+			continue
+		}
+		if e := os.Remove(part.Path); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+			continue
+		}
+		s.forget(part)
+		parts++
+	}
+	s.log.Info("sums of flows are made anew", "parts", parts, "sealed from", first, "to", last)
+	return parts, err
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // readCells adds a part to cells. Keys that a part of an older version lacks
 // are absent.
 func readCells(path string, cells *rollup.Cells) error {
@@ -388,6 +465,8 @@ func replaceIn(list, old []Segment, new ...Segment) []Segment {
 
 // maintainRollups does one piece of work, if there is any.
 func (s *Store) maintainRollups(ctx context.Context, now time.Time) (worked bool, err error) {
+	s.maintenance.Lock()
+	defer s.maintenance.Unlock()
 	avoid := func(x Segment) bool { return now.Before(s.merger.avoid[x.Path]) }
 	segments, covers := s.manifest(), s.covers()
 	if run, tables := planUnit(segments, covers, now, s.retired(covers, now), avoid); len(run) > 0 {

@@ -40,6 +40,11 @@ type Config struct {
 	// Rollups are the limits of the tables of rollups, of each for itself.
 	Rollups map[rollup.Level]Limits
 
+	// Correct, if not nil, changes what rows claim before they are summed up:
+	// sampling rates that were set by hand. It sees the columns rollup.Needs, and
+	// the rows stay on disk as they are. After it has changed: Rework.
+	Correct func(*flow.Batch)
+
 	// MaxUnsealed bounds the rows in memory, which wait there while sealing
 	// cannot keep up or the disk is full; default 4 × SealRows. A row takes
 	// about 500 bytes.
@@ -87,6 +92,8 @@ type Store struct {
 	parts    map[string][]Segment // of rollups, by table, likewise
 
 	rollups *encoder // of the goroutine that maintains
+
+	maintenance sync.Mutex // held while rollups are made or thrown away
 
 	merger merger
 }

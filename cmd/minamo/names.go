@@ -13,14 +13,15 @@ import (
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/interfaces"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/verify/counting"
 )
 
-// setNames tells an engine what numbers are called, by the files of a data
-// directory.
+// setNames tells an engine what numbers are called, and which sampling rates were
+// set by hand, by the files of a data directory.
 func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	own, err := networks.Open(networksFile(data))
 	if err != nil {
@@ -30,6 +31,11 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	if err != nil {
 		return err
 	}
+	byHand, err := rates.Open(ratesFile(data))
+	if err != nil {
+		return err
+	}
+	engine.SetRates(byHand.All())
 	n := query.Names{Interfaces: map[query.InterfaceID]string{}, Roles: map[query.InterfaceID]string{}, ASes: &lazyASes{data: data}}
 	for _, w := range own.All() {
 		n.Networks = append(n.Networks, query.NetworkName{Number: w.Number, Name: w.Name, Customer: w.Customer, Site: w.Site})
@@ -98,6 +104,7 @@ func networksFile(data string) string { return filepath.Join(data, "networks.jso
 func rolesFile(data string) string    { return filepath.Join(data, "interfaces.json") }
 func stateFile(data string) string    { return filepath.Join(data, "exporters.json") }
 func devicesFile(data string) string  { return filepath.Join(data, "devices.json") }
+func ratesFile(data string) string    { return filepath.Join(data, "rates.json") }
 func countersDir(data string) string  { return filepath.Join(data, "counters") }
 func geoDir(data string) string       { return filepath.Join(data, "geo") }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/minamo-flow/minamo/enrich"
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
@@ -35,6 +36,7 @@ import (
 	"github.com/minamo-flow/minamo/server"
 	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/store"
+	"github.com/minamo-flow/minamo/verify/proof"
 	"github.com/minamo-flow/minamo/web"
 )
 
@@ -153,7 +155,12 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	byHand, err := rates.Open(ratesFile(cfg.Data))
+	if err != nil {
+		return err
+	}
 	kept, err := store.Open(store.Config{
+		Correct:  byHand.Correct,
 		Dir:      cfg.Data,
 		Seal:     time.Duration(cfg.Store.Seal),
 		MaxAge:   time.Duration(cfg.Store.MaxAge),
@@ -182,6 +189,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		return err
 	}
 	defer engine.Close()
+
+	engine.SetRates(byHand.All())
 
 	own, err := networks.Open(networksFile(cfg.Data))
 	if err != nil {
@@ -285,7 +294,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 		Roles:      parts,
 		Dashboards: boards,
 		Places:     places,
+		Rates:      byHand,
 		Quality:    recorder,
+		Counters:   counted,
+		Poller:     poller,
 		Metrics:    metrics,
 		Console:    web.Dist(),
 		Log:        log.With("component", "server"),
@@ -303,7 +315,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 8) // one of each at most; also those of stopping
+	failures := make(chan error, 10) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -320,6 +332,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	run(&rest, ctx, places.Run)
 	run(&rest, ctx, poller.Run)
+	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.clock, File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
 	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted) })
 	if with.run != nil {
 		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector, poller) })

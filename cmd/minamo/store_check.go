@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -63,7 +64,11 @@ func storeCheck(ctx context.Context, c *storeCall) error {
 	}
 	if *deep {
 		p := newTaskProgress(c.stderr, c.name+" --deep", "rows", 0)
-		err := store.CheckRollups(ctx, c.data, checked, func(done, total, rows int64) {
+		byHand, err := rates.Open(ratesFile(c.data))
+		if err != nil {
+			return err
+		}
+		err = store.CheckRollups(ctx, c.data, checked, byHand.Correct, func(done, total, rows int64) {
 			p.total = total
 			p.show(done, rows)
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/store"
 )
 
@@ -35,7 +36,11 @@ func storeCompact(ctx context.Context, c *storeCall) error {
 	if err := c.directory(); err != nil {
 		return err
 	}
-	s, err := store.Open(store.Config{Dir: c.data}, quietLog(c.stderr), prometheus.NewRegistry())
+	byHand, err := rates.Open(ratesFile(c.data))
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(store.Config{Dir: c.data, Correct: byHand.Correct}, quietLog(c.stderr), prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 type Sources struct {
 	Engine   *query.Engine
 	Archive  query.Archive
-	Counters *counters.History
+	Counters *counters.History // nil: there is nothing to compare with
 	Quality  *quality.Recorder // nil: timers, losses and rates are not known
 
 	// Known tells what an interface is called, and whether it leads out of the
@@ -33,6 +33,9 @@ type Sources struct {
 func Survey(ctx context.Context, s *Sources, device netip.Addr, from, to time.Time, step time.Duration) (map[netip.Addr]*Exporter, query.Stats, error) {
 	from, to = from.Truncate(step), to.Truncate(step)
 	var stats query.Stats
+	if s.Counters == nil {
+		return nil, stats, nil
+	}
 	table, err := s.Counters.Table(device, 0, from, to, step)
 	if err != nil || len(table) == 0 {
 		return nil, stats, err
