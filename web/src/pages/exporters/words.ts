@@ -1,6 +1,6 @@
-import { words } from '@/words/i18n'
+import { language, words, type Language } from '@/words/i18n'
 
-const en = {
+export const w = words({
   exporters: 'Exporters',
   none: 'Nobody exports yet.',
   find: 'Find by address, protocol, what is wrong',
@@ -10,7 +10,6 @@ const en = {
   noScore: 'No score yet: nothing is known of the last hour.',
   lastHour: 'last hour',
   lastDay: 'last day, not the last hour',
-  mend: 'To mend it:',
   silentSince: 'Silent since {time}: no datagram came for {span}.',
   points: '−{n}',
   score: 'Score',
@@ -47,12 +46,6 @@ const en = {
   oneIn: '1 in {n}',
   unsampled: 'every packet',
   rate: 'Rate',
-  source_record: 'each flow record says it',
-  source_options: 'announced in options data',
-  source_header: 'in the header of each datagram',
-  source_configured: 'collect.sampling of the configuration',
-  source_assumed: 'nobody told: 1 is assumed',
-  source_override: 'set by hand (override)',
   announced: 'Announced in options data',
   noneAnnounced: 'Nothing announced.',
   active: 'Active timer',
@@ -79,8 +72,6 @@ const en = {
   moreEvents: 'and {n} before',
   time: 'Time',
   lostShare: 'Lost',
-  id: 'Id',
-  kind: 'Kind',
   fields: 'Fields',
   lastSent: 'Last sent',
   ofFlows: 'flows',
@@ -93,25 +84,7 @@ const en = {
   interfaces: 'Its interfaces',
   proofOf: 'Proof: flows against counters',
   otherDomains: 'others ({n})',
-  kind_missing_units: 'Flows were lost on the way',
-  kind_kernel_drops: 'This machine was too slow',
-  kind_template_missing: 'Templates never came',
-  kind_malformed: 'Malformed datagrams',
-  kind_restart: 'It restarted',
-  kind_silent: 'It was silent',
-  kind_sampling_assumed: 'Nobody told the sampling rate',
-  kind_sampling_rejected: 'An impossible sampling rate',
-  kind_sampling_mismatch: 'Sampling rate and sample pool disagree',
-  kind_sampling_applied_twice: 'The sampling rate is applied twice',
-  kind_clock: 'Its clock is off',
-  kind_times_clamped: 'Impossible times of flows',
-  kind_active_timer: 'The active timer is long',
-  kind_egress_only: 'Egress only: drops are invisible',
-  kind_ingress_and_egress: 'Ingress and egress: told twice',
-  kind_thinned: 'Its flows were thinned',
-} as const
-
-export const w = words(en, {
+} as const, {
   exporters: 'エクスポーター',
   none: 'まだエクスポーターがありません。',
   find: 'アドレス・プロトコル・問題で検索',
@@ -121,7 +94,6 @@ export const w = words(en, {
   noScore: '直近 1 時間の情報がないため、スコアはまだありません。',
   lastHour: '直近 1 時間',
   lastDay: '直近 1 日(直近 1 時間を除く)',
-  mend: '対処:',
   silentSince: '{time} から無通信: {span} データグラムが届いていません。',
   points: '−{n}',
   score: 'スコア',
@@ -158,12 +130,6 @@ export const w = words(en, {
   oneIn: '1/{n}',
   unsampled: '全パケット',
   rate: 'レート',
-  source_record: '各フローレコード',
-  source_options: 'オプションデータで通知',
-  source_header: '各データグラムのヘッダー',
-  source_configured: '設定の collect.sampling',
-  source_assumed: '情報なし: 1 と仮定',
-  source_override: '手動で設定(上書き)',
   announced: 'オプションデータでの通知',
   noneAnnounced: '通知なし。',
   active: 'アクティブタイマー',
@@ -190,8 +156,6 @@ export const w = words(en, {
   moreEvents: 'それ以前に {n} 件',
   time: '時刻',
   lostShare: '損失',
-  id: 'ID',
-  kind: '種類',
   fields: 'フィールド',
   lastSent: '最終送信',
   ofFlows: 'フロー',
@@ -204,26 +168,42 @@ export const w = words(en, {
   interfaces: 'インターフェース',
   proofOf: '検証: フローとカウンターの比較',
   otherDomains: 'その他({n})',
-  kind_missing_units: '経路上でフローを損失',
-  kind_kernel_drops: 'このマシンの処理が間に合わない',
-  kind_template_missing: 'テンプレート未着',
-  kind_malformed: '不正なデータグラム',
-  kind_restart: '再起動',
-  kind_silent: '無通信',
-  kind_sampling_assumed: 'サンプリングレートが不明',
-  kind_sampling_rejected: 'ありえないサンプリングレート',
-  kind_sampling_mismatch: 'サンプリングレートとサンプルプールの不一致',
-  kind_sampling_applied_twice: 'サンプリングレートの二重適用',
-  kind_clock: '時計のずれ',
-  kind_times_clamped: 'ありえないフロー時刻',
-  kind_active_timer: 'アクティブタイマーが長い',
-  kind_egress_only: '出力側のみ: 破棄が見えない',
-  kind_ingress_and_egress: '入力側と出力側: 二重に通知',
-  kind_thinned: 'フローの間引き',
 })
 
+type Names = Record<string, Record<Language, string>>
+
+/** Titles of lost points. */
+const kinds: Names = {
+  missing_units: { en: 'Flows were lost on the way', ja: '経路上でフローを損失' },
+  kernel_drops: { en: 'This machine was too slow', ja: 'このマシンの処理が間に合わない' },
+  template_missing: { en: 'Templates never came', ja: 'テンプレート未着' },
+  malformed: { en: 'Malformed datagrams', ja: '不正なデータグラム' },
+  restart: { en: 'It restarted', ja: '再起動' },
+  silent: { en: 'It was silent', ja: '無通信' },
+  sampling_assumed: { en: 'Nobody told the sampling rate', ja: 'サンプリングレートが不明' },
+  sampling_rejected: { en: 'An impossible sampling rate', ja: 'ありえないサンプリングレート' },
+  sampling_mismatch: { en: 'Sampling rate and sample pool disagree', ja: 'サンプリングレートとサンプルプールの不一致' },
+  sampling_applied_twice: { en: 'The sampling rate is applied twice', ja: 'サンプリングレートの二重適用' },
+  clock: { en: 'Its clock is off', ja: '時計のずれ' },
+  times_clamped: { en: 'Impossible times of flows', ja: 'ありえないフロー時刻' },
+  active_timer: { en: 'The active timer is long', ja: 'アクティブタイマーが長い' },
+  egress_only: { en: 'Egress only: drops are invisible', ja: '出力側のみ: 破棄が見えない' },
+  ingress_and_egress: { en: 'Ingress and egress: told twice', ja: '入力側と出力側: 二重に通知' },
+  thinned: { en: 'Its flows were thinned', ja: 'フローの間引き' },
+}
+
+/** Where sampling rates are learnt. */
+const sources: Names = {
+  record: { en: 'each flow record says it', ja: '各フローレコード' },
+  options: { en: 'announced in options data', ja: 'オプションデータで通知' },
+  header: { en: 'in the header of each datagram', ja: '各データグラムのヘッダー' },
+  configured: { en: 'collect.sampling of the configuration', ja: '設定の collect.sampling' },
+  assumed: { en: 'nobody told: 1 is assumed', ja: '情報なし: 1 と仮定' },
+  override: { en: 'set by hand (override)', ja: '手動で設定(上書き)' },
+}
+
 /** kindName is the title of a lost point's kind; of one that this console does not know, its name in the API. */
-export const kindName = (kind: string): string => (`kind_${kind}` in en ? w(`kind_${kind}` as 'kind_silent') : kind.replaceAll('_', ' '))
+export const kindName = (kind: string): string => kinds[kind]?.[language.value] ?? kind.replaceAll('_', ' ')
 
 /** sourceName says where a sampling rate was learnt. */
-export const sourceName = (source: string): string => (`source_${source}` in en ? w(`source_${source}` as 'source_record') : source)
+export const sourceName = (source: string): string => sources[source]?.[language.value] ?? source
