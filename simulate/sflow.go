@@ -44,10 +44,14 @@ func (r *Router) sample(sights []sight, now time.Time) error {
 		r.fill(&a.sample, v, w)
 		a.sample.Source = sflow.Source{Index: r.indexOf(at)}
 		a.sample.Sequence = a.sequence[at.number]
-		a.sample.Pool = uint32(r.counted[at.number].plus(&r.moving[at.number], r.network.part()).InPackets)
+		// The pool is that of the packet's time: between two of them samples are many
+		// or few as the sampler chose, and not as datagrams are sent.
+		counted, moving := &r.counted[at.number], &r.moving[at.number]
+		pool, more := counted.InPackets, moving.InPackets
 		if v.egress {
-			a.sample.Pool = uint32(r.counted[at.number].plus(&r.moving[at.number], r.network.part()).OutPackets)
+			pool, more = counted.OutPackets, moving.OutPackets
 		}
+		a.sample.Pool = uint32(pool + uint64(float64(more)*float64(v.at-r.network.begun.UnixMilli())/float64(time.Minute.Milliseconds())))
 		r.records++
 		if err := r.exporter.Sample(&a.sample, now); err != nil {
 			return err

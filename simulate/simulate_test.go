@@ -149,11 +149,18 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestLoad(t *testing.T) {
 	const load, seconds = 20_000, 60
 	d := simulate(t, Config{Seed: 1, Load: load, Start: start.Add(3 * time.Hour)})
-	d.run(seconds * time.Second)
+	for range seconds * 5 { // as the demo does
+		d.run(time.Second / 5)
+	}
 	m := d.truth()
 	rate := float64(d.flows.Len()) / seconds
 	if math.Abs(rate/load-1) > .02 {
 		t.Errorf("%.0f records a second", rate)
+	}
+	for _, e := range d.exporters.Status() {
+		if n := e.Problems["sampling_mismatch"]; n > 0 {
+			t.Errorf("%v: %d times the sample pool and the sampling rate did not agree", e.Exporter, n)
+		}
 	}
 	packets, bytes := d.sum(func(*flow.Batch, int) bool { return true })
 	for _, x := range []struct {

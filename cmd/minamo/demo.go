@@ -355,7 +355,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 		whole = min(whole, d.last)
 	}
 	progress := newTaskProgress(d.stderr, "minamo demo", "records", int64(whole))
-	past := true
+	past := d.simulate.Load == 0 // a load has but the begun minute
 	const step = time.Second // sFlow's samples have the time at which they are received
 	told := begin
 	for ctx.Err() == nil {
@@ -388,7 +388,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 			if past && time.Since(network.Now()) < time.Second {
 				past = false
 				progress.done()
-				fmt.Fprintf(d.stdout, "the past is written: %s in %v, %d flow records; now it goes on in real time. Ctrl-C ends it.\n", d.backfill, time.Since(begin).Round(time.Second), records(network))
+				fmt.Fprintf(d.stdout, "the past is written: %s in %v, %d flow records; now it goes on in real time. Ctrl-C ends it.\n", network.Now().Sub(start).Round(time.Second), time.Since(begin).Round(time.Second), records(network))
 			}
 			select {
 			case <-ctx.Done():
