@@ -127,6 +127,7 @@ const (
 	nothing     = 0.02 // a ratio below that is no flows at all
 	idle        = 1000 // bit/s
 	mostBuckets = 12   // that a verdict is made of: an hour
+	few         = 0.3  // an error that is too much to compare by
 	farOff      = 10   // an error that says nothing at all
 )
 
@@ -246,7 +247,7 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 	}
 	c.From, c.To = x.From.Add(time.Duration(from)*x.Step), x.From.Add(time.Duration(newest+1)*x.Step)
 	c.Counter, c.Flow = counter*8/seconds, flow*8/seconds
-	c.Ratio, c.Error = ratio(flow, counter), uncertain(flow)
+	c.Ratio, c.Error = ratio(flow, counter), uncertain(counter) // as it would be, were all right
 	if counter, flow, n := sum(0, since); n >= 2 && counter*8/float64(n)/x.Step.Seconds() > idle {
 		c.before, c.hasBefore = ratio(flow, counter), true
 	}
@@ -314,8 +315,10 @@ func alike(a, b, uncertain float64) bool {
 	return math.Abs(math.Log(a/b)) <= math.Log1p(2*tolerance+uncertain)
 }
 
+// right tells whether sampling may explain the difference: with certainty enough
+// for thousands of interfaces that are judged all day.
 func (c *compared) right() bool {
-	return c.Ratio >= 1/(1+tolerance+c.Error) && c.Ratio <= 1+tolerance+c.Error
+	return math.Abs(c.Ratio-1) <= tolerance+1.6*c.Error
 }
 
 // metered tells whether flows tell of this direction at all.
@@ -342,6 +345,9 @@ func (x *Exporter) diagnose(all []*compared) {
 			continue
 		}
 		switch {
+		case c.Error > few && (c.right() || c.Flow == 0):
+			c.Verdict = Unknown
+			c.Words = fmt.Sprintf("Too few packets are sampled to compare: flows may be off by %s.", percent(c.Error))
 		case silent && c.Counter > idle:
 			c.Verdict = Silent
 			c.Words = "The exporter tells no flows, while the interface counts " + bits(c.Counter) + "."
@@ -362,9 +368,6 @@ func (x *Exporter) diagnose(all []*compared) {
 			c.Mend = "Let the exporter announce its sampling rate (options data), or set it here."
 		case c.Ratio < nothing || c.Flow == 0:
 			x.missing(c)
-		case c.Error > 0.5:
-			c.Verdict = Unknown
-			c.Words = fmt.Sprintf("Too few packets were sampled to compare: flows may be off by %s.", percent(c.Error))
 		case c.Ratio > 1:
 			x.tooHigh(c, announced, common, shared)
 		default:
@@ -471,7 +474,7 @@ func (x *Exporter) common(all []*compared) (float64, bool) {
 	var counter, flow float64
 	n := 0
 	for _, c := range all {
-		if c.Direction == In && c.metered() && c.Error < 0.5 {
+		if c.Direction == In && c.metered() && c.Error < few {
 			counter += c.Counter
 			flow += c.Flow
 			n++
@@ -482,7 +485,7 @@ func (x *Exporter) common(all []*compared) (float64, bool) {
 	}
 	r := flow / counter
 	for _, c := range all {
-		if c.Direction == In && c.metered() && c.Error < 0.5 && !alike(c.Ratio, r, c.Error+0.1) {
+		if c.Direction == In && c.metered() && c.Error < few && !alike(c.Ratio, r, c.Error+0.1) {
 			return r, false
 		}
 	}
