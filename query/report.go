@@ -36,6 +36,10 @@ type Report struct {
 	// FromFlows reads the flows themselves and no rollups: slower, and exact
 	// as far as flows are still kept.
 	FromFlows bool
+
+	// Unspread counts a flow whole in the moment it ended, as tools do that draw
+	// records at their times: to show what that makes of a chart. It reads the flows.
+	Unspread bool
 }
 
 // EthernetOverhead is what Ethernet adds to a packet: header and checksum, as
@@ -306,7 +310,7 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 		by: r.By, filters: r.Filters, scope: scope.spans, raw: r.Raw,
 		from: r.From.UnixMilli(), to: r.To.UnixMilli(), step: r.Step.Milliseconds(),
 		metric: r.Metric, overhead: r.Overhead, slot: r.bucket().Milliseconds(),
-		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows,
+		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows || r.Unspread, unspread: r.Unspread,
 	}
 	var note string
 	if p := q.plan(); q.fromFlows || p.faces == nil {

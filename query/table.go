@@ -74,6 +74,7 @@ type cellQuery struct {
 	rollups  plan
 
 	fromFlows bool // not from rollups
+	unspread  bool // a flow counts where it ends
 }
 
 // wantedGroups are the groups that a question is about.
@@ -455,8 +456,12 @@ func (q *cellQuery) selected() string {
 	if !q.raw {
 		variance = "scaled(packets, greatest(sampling_rate, 1::UINTEGER) - 1::UINTEGER)"
 	}
+	begin := `epoch_ms("start")`
+	if q.unspread {
+		begin = `greatest(epoch_ms("start"), epoch_ms("end"))`
+	}
 	return selectedFrom("flows WHERE "+strings.Join(terms, " AND "), Request{By: q.by},
-		item+"packets, bytes, "+variance+` AS variance, epoch_ms("start") AS s, greatest(epoch_ms("start"), epoch_ms("end")) AS e`)
+		item+"packets, bytes, "+variance+" AS variance, "+begin+` AS s, greatest(epoch_ms("start"), epoch_ms("end")) AS e`)
 }
 
 // rawCells is the SQL of cells made of the relation selected: of what flowed

@@ -25,6 +25,7 @@ type reportInput struct {
 	Mirror  bool   `query:"mirror" doc:"Also the other direction: source and destination swapped"`
 	Scope   string `query:"scope" enum:"all,ingress,egress,once,network" default:"all" doc:"Which records count where packets are exported twice: by a router as they come in and as they go out (once counts each byte once per router), and by several routers (network counts it once for all, where it enters the network; it needs roles of interfaces)"`
 	Exact   bool   `query:"exact" doc:"From the flows themselves, as far as they are kept: rollups keep only the heaviest of many addresses"`
+	Spread  bool   `query:"spread" default:"true" doc:"false counts each flow whole in the moment it ended, as tools do that do not spread its bytes over its time: to see what that makes of a chart; from the flows themselves"`
 
 	Overhead uint64 `query:"overhead" maximum:"1000" doc:"Bytes that l2bps adds to a packet; 0 is Ethernet's 18"`
 }
@@ -96,7 +97,7 @@ func (s *Server) report(ctx context.Context, in *reportInput) (*Report, error) {
 	if in.Metric == "" {
 		in.Metric = string(standard.Metric)
 	}
-	r := query.Report{Limit: in.Limit, Mirror: in.Mirror, FromFlows: in.Exact, Overhead: in.Overhead}
+	r := query.Report{Limit: in.Limit, Mirror: in.Mirror, FromFlows: in.Exact, Unspread: !in.Spread, Overhead: in.Overhead}
 	r.By = u.dimensions(in.By)
 	r.Compare = u.span("compare", in.Compare)
 	var err error
@@ -129,7 +130,7 @@ func (s *Server) askReport(ctx context.Context, kind string, u *understood, r qu
 		return nil, err
 	}
 	r.From, r.To, r.Filters, r.Raw = u.from, u.to, u.filters, u.raw
-	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw, r.FromFlows, r.Overhead}
+	parameters := []any{names(r.By), r.Metric, r.From.UnixMilli(), r.To.UnixMilli(), asked.Filters, r.Limit, r.Step, r.Compare, r.Mirror, r.Scope, r.Raw, r.FromFlows, r.Unspread, r.Overhead}
 	shared, how, err := ask(ctx, s, kind, parameters, r.From.Add(-r.Compare), r.To, func(ctx context.Context, files *archive) (*Report, query.Stats, error) {
 		a, err := s.Engine.Report(ctx, files, r)
 		if err != nil {
@@ -165,6 +166,9 @@ func (s *Server) reportCommand(r query.Report, asked Range) string {
 	}
 	if r.FromFlows {
 		words = append(words, "--exact")
+	}
+	if r.Unspread {
+		words = append(words, "--unspread")
 	}
 	if r.Overhead > 0 {
 		words = append(words, "--overhead", strconv.FormatUint(r.Overhead, 10))

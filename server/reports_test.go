@@ -67,6 +67,9 @@ func TestReport(t *testing.T) {
 	if r := ask("by=dstport&step=auto&compare=7d&mirror=true&scope=once&raw=true"); len(r.Times) < 60 || len(r.Rows[0].Values) != len(r.Times) || r.Earlier == nil || len(r.Earlier.Rows) != len(r.Rows) || r.Mirror == nil || len(r.Mirror.By) != 1 || r.Mirror.By[0] != "src_port" || r.Rows[0].Change == nil || !r.Rows[0].Change.New {
 		t.Errorf("everything: %+v", r)
 	}
+	if r := ask("step=5m&spread=false"); r.Total.Bytes != 15210 || !strings.Contains(r.Meta.Command, "--unspread") {
+		t.Errorf("unspread: %+v", r)
+	}
 	if r := ask("step=1d&to=now&compare=1d"); r.Step != 86400 || len(r.Times) < 1 {
 		t.Errorf("days: %+v", r)
 	}

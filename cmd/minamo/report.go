@@ -51,6 +51,8 @@ minamo report NAME --help tells how to read one.
                     and checksum)
   --exact           from the flows themselves, as far as they are kept: rollups
                     keep only the heaviest of many addresses (then it says so)
+  --unspread        each flow whole in the moment it ended, not spread over its
+                    time: to see what timers make of a chart
   --raw             packets and bytes as exported, not multiplied by the
                     sampling rate
   -o FORMAT         table (default), csv or json: those of the HTTP API
@@ -180,6 +182,7 @@ func parseReportOptions(args []string, now time.Time) (reportOptions, error) {
 	c.flags.StringVar(&scope, "scope", "", "")
 	c.flags.Uint64Var(&o.Overhead, "overhead", 0, "")
 	c.flags.BoolVar(&o.FromFlows, "exact", false, "")
+	c.flags.BoolVar(&o.Unspread, "unspread", false, "")
 	c.flags.BoolVar(&o.Raw, "raw", false, "")
 	c.flags.StringVar(&o.format, "o", "table", "")
 	c.flags.BoolVar(&o.plain, "N", false, "")
