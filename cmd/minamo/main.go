@@ -33,6 +33,7 @@ var commands = []command{
 	{"decode", "print the flows in capture files, one JSON object a line", decodeCommand},
 	{"demo", "a living network that does not exist, with the server beside it", demoCommand},
 	{"probe", "meter packets, of interfaces or a capture; export their flows or store them", probeCommand},
+	{"plan", "which sampling rate on which router keeps limits of flows per second", planCommand},
 	{"replay", "send the export datagrams in a capture file again", replayCommand},
 	{"config", "print the default configuration, or check a file", configCommand},
 	{"version", "print the version", versionCommand},
