@@ -154,8 +154,9 @@ func definitions() string {
 
 // statement is a query over the relation "flows".
 type statement struct {
-	with []string // further named relations, in order
-	body string
+	with  []string // further named relations, in order
+	body  string
+	again Source // whose flows are the relation "flows_again"; nil: there is none
 }
 
 // text is what people are shown.
@@ -169,18 +170,24 @@ func (s statement) text() string {
 // over completes the statement with the definition of flows. rates is the
 // sampling rate that counts, as SQL.
 func (s statement) over(src Source, raw bool, rates string) string {
-	flows := "SELECT * FROM no_flows"
-	if len(src.Paths()) > 0 {
-		flows += "\nUNION ALL BY NAME " + readParquet(src)
-	}
-	if !raw {
-		if rates != "" {
-			flows = "SELECT * REPLACE (" + rates + " AS sampling_rate) FROM (\n" + flows + ")"
+	relation := func(name string, src Source) string {
+		flows := "SELECT * FROM no_flows"
+		if len(src.Paths()) > 0 {
+			flows += "\nUNION ALL BY NAME " + readParquet(src)
 		}
-		flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
+		if !raw {
+			if rates != "" {
+				flows = "SELECT * REPLACE (" + rates + " AS sampling_rate) FROM (\n" + flows + ")"
+			}
+			flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
+		}
+		return name + " AS NOT MATERIALIZED (" + flows + ")"
 	}
-	with := append([]string{"flows AS NOT MATERIALIZED (" + flows + ")"}, s.with...)
-	return statement{with, s.body}.text()
+	with := []string{relation("flows", src)}
+	if s.again != nil {
+		with = append(with, relation("flows_again", s.again))
+	}
+	return statement{with: append(with, s.with...), body: s.body}.text()
 }
 
 // pathList renders paths as a list of SQL strings.

@@ -13,9 +13,13 @@ import (
 
 // plan is how a question about cells is answered from rollups: by which cube,
 // and which level of it for which time. The zero plan is to read flows.
+//
+// Where a report's scope asks in a part of its range for what no cube knows,
+// cubes answer for the rest, and flows for that part.
 type plan struct {
 	faces  []face
 	pieces []stretch
+	again  []scopeSpan // of which all flows are read, rolled up or not
 }
 
 // face is a cube with what the question's dimensions are in it. There are two
@@ -51,15 +55,36 @@ func (q *cellQuery) plan() plan {
 			conditions = append(conditions, span.sql)
 		}
 	}
+	if faces := q.faces(conditions); faces != nil {
+		return plan{faces: faces, pieces: pieces}
+	}
+	p := plan{pieces: slices.DeleteFunc(pieces, func(s stretch) bool { return s.scope != "" })}
+	if len(p.pieces) == 0 {
+		return plan{}
+	}
+	for _, span := range q.scope {
+		if span.sql != "" {
+			p.again = append(p.again, span)
+		}
+	}
+	if p.faces = q.faces(q.conditions()); p.faces == nil {
+		return plan{}
+	}
+	return p
+}
+
+// faces are of the first cube that knows all that the question and some
+// conditions ask for; nil where there is none.
+func (q *cellQuery) faces(conditions []string) []face {
 	if faces := q.ends(conditions); faces != nil {
-		return plan{faces, pieces}
+		return faces
 	}
 	for _, cube := range rollup.Cubes {
 		if f, ok := faceOf(cube, q.by, conditions); ok {
-			return plan{[]face{f}, pieces}
+			return []face{f}
 		}
 	}
-	return plan{}
+	return nil
 }
 
 // conditions are those of flows that the question's filters set, as SQL.
@@ -279,7 +304,7 @@ func (p *plan) answered(src Pinned) (names []string) {
 			names = append(names, name)
 		}
 	}
-	if len(src.Paths()) > 0 || names == nil {
+	if len(src.Paths()) > 0 || p.again != nil || names == nil {
 		names = append(names, "flows")
 	}
 	return names

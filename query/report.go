@@ -226,9 +226,9 @@ func (r *Report) coarsen(archive Archive) error {
 	return nil
 }
 
-// onlyFlows shortens the range of a question that only flows can answer to the
-// time of which they are all kept, and returns a note that says so.
-func (r *Report) onlyFlows(archive Archive) (note string, err error) {
+// onlyFlows shortens the range of a question that only flows can answer from a
+// time on to that of which they are all kept, and returns a note that says so.
+func (r *Report) onlyFlows(archive Archive, first time.Time) (note string, err error) {
 	k, err := kept(archive)
 	if err != nil {
 		return "", err
@@ -240,7 +240,7 @@ func (r *Report) onlyFlows(archive Archive) (note string, err error) {
 			since = "those before " + k.Flows.UTC().Format(time.RFC3339) + " are deleted"
 		}
 		return "", &NotKeptError{"only flows can tell that, and " + since + ": ask for a later time, or for what rollups tell (docs/rollups.md)"}
-	case !k.Flows.After(r.From):
+	case !k.Flows.After(first):
 		return "", nil
 	}
 	unit := r.Step
@@ -313,11 +313,18 @@ func (e *Engine) report(ctx context.Context, archive Archive, r Report, wanted *
 		limit: r.Limit, wanted: wanted, fromFlows: r.FromFlows || r.Unspread, unspread: r.Unspread,
 	}
 	var note string
-	if p := q.plan(); q.fromFlows || p.faces == nil {
-		if note, err = r.onlyFlows(archive); err != nil {
+	first, needed := r.From, q.fromFlows // from when on flows are needed
+	if p := q.plan(); p.faces == nil {
+		needed = true
+	} else if p.again != nil && !needed {
+		first, needed = time.UnixMilli(p.again[0].from), true
+	}
+	if needed {
+		if note, err = r.onlyFlows(archive, first); err != nil {
 			return nil, err
 		}
 		q.from = r.From.UnixMilli()
+		q.scope = clipped(q.scope, q.from)
 	}
 	c, err := e.askCells(ctx, archive, q)
 	if err != nil {

@@ -170,7 +170,21 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 		return nil, err
 	}
 	defer done()
-	a.stats, err = e.answer(ctx, q.statement(src), reading, q.raw, func(rows *sql.Rows) error {
+	s := q.statement(src)
+	if spans := q.rollups.again; spans != nil {
+		from, to := time.UnixMilli(spans[0].from), time.UnixMilli(spans[len(spans)-1].to)
+		again, err := archive.Pin(from, to)
+		if err != nil {
+			return nil, err
+		}
+		defer again.Close()
+		var done func()
+		if s.again, done, err = narrow(ctx, again, from, to, q.filters...); err != nil {
+			return nil, err
+		}
+		defer done()
+	}
+	a.stats, err = e.answer(ctx, s, reading, q.raw, func(rows *sql.Rows) error {
 		var part, rank int64
 		var bucket sql.NullInt64
 		var c cell
@@ -277,8 +291,12 @@ func (q *cellQuery) statement(src Pinned) statement {
 	if q.rollups.faces != nil && len(keys) > 0 {
 		apart = "cells WHERE rest = 0"
 	}
-	s := statement{with: append(q.rollups.relations(src),
-		"selected AS NOT MATERIALIZED ("+q.selected()+")",
+	with := q.rollups.relations(src)
+	if again := q.rollups.again; again != nil {
+		with = append(with, "selected_again AS NOT MATERIALIZED ("+q.selected("flows_again", again[0].from, again[len(again)-1].to)+")")
+	}
+	s := statement{with: append(with,
+		"selected AS NOT MATERIALIZED ("+q.selected("flows", q.from, q.to)+")",
 		"cells AS NOT MATERIALIZED ("+q.cells(q.slot)+")",
 		"groups AS MATERIALIZED ("+q.grouped(apart, keys)+"\nHAVING flows > 0 OR packets > 0 OR bytes > 0)",
 	)}
@@ -419,11 +437,15 @@ func keyLiteral(v any) string {
 // cells is the SQL of the relation of cells, with buckets of length step, or
 // without buckets where it is 0.
 func (q *cellQuery) cells(step int64) string {
-	raw := q.rawCells(q.from, q.to, step, "")
+	raw := q.rawCells("selected", q.from, q.to, step, "")
 	if len(q.scope) > 1 {
 		parts := make([]string, len(q.scope))
 		for i, span := range q.scope {
-			parts[i] = q.rawCells(span.from, span.to, step, fmt.Sprintf(" AND counts%d", i))
+			from := "selected"
+			if q.rollups.again != nil && span.sql != "" {
+				from = "selected_again"
+			}
+			parts[i] = q.rawCells(from, span.from, span.to, step, fmt.Sprintf(" AND counts%d", i))
 		}
 		raw = strings.Join(parts, "\nUNION ALL\n")
 	}
@@ -434,10 +456,11 @@ func (q *cellQuery) cells(step int64) string {
 	return strings.Join(append([]string{raw}, q.rollups.cells(q, step)...), "\nUNION ALL BY NAME ")
 }
 
-// selected is the SQL of the flows that may have something in the range:
-// key1 …, item, packets, bytes, variance, their start s and end e.
-func (q *cellQuery) selected() string {
-	terms := []string{fmt.Sprintf(`"start" < %s AND "end" >= %s`, timeLiteral(time.UnixMilli(q.to)), timeLiteral(time.UnixMilli(q.from)))}
+// selected is the SQL of the flows of a relation that may have something in a
+// range: key1 …, item, packets, bytes, variance, their start s and end e, and
+// of several spans, whether they count in each.
+func (q *cellQuery) selected(flows string, from, to int64) string {
+	terms := []string{fmt.Sprintf(`"start" < %s AND "end" >= %s`, timeLiteral(time.UnixMilli(to)), timeLiteral(time.UnixMilli(from)))}
 	terms = append(terms, q.conditions()...)
 	item := ""
 	if m := q.metric.row(); m.item != "" {
@@ -460,14 +483,14 @@ func (q *cellQuery) selected() string {
 	if q.unspread {
 		begin = `greatest(epoch_ms("start"), epoch_ms("end"))`
 	}
-	return selectedFrom("flows WHERE "+strings.Join(terms, " AND "), Request{By: q.by},
+	return selectedFrom(flows+" WHERE "+strings.Join(terms, " AND "), Request{By: q.by},
 		item+"packets, bytes, "+variance+" AS variance, "+begin+` AS s, greatest(epoch_ms("start"), epoch_ms("end")) AS e`)
 }
 
-// rawCells is the SQL of cells made of the relation selected: of what flowed
-// from from to to, which are within the range, of flows of which holds what is
+// rawCells is the SQL of cells made of a relation as selected makes it: of what
+// flowed from from to to, which are within the range, of flows of which holds what is
 // given. A flow gives a cell of its own to each bucket that it was in.
-func (q *cellQuery) rawCells(from, to, step int64, holds string) string {
+func (q *cellQuery) rawCells(selected string, from, to, step int64, holds string) string {
 	keys := list(keyNames(len(q.by)), "")
 	if q.metric.row().item != "" {
 		keys += "item, "
@@ -483,11 +506,11 @@ func (q *cellQuery) rawCells(from, to, step int64, holds string) string {
 	// A flow that ended just when the range begins has nothing in it.
 	inside := fmt.Sprintf("s < %d AND (e > %d OR s >= %d)%s", to, from, from, holds)
 	if step == 0 {
-		return fmt.Sprintf("SELECT %s(s >= %d)::UBIGINT AS flows, %s FROM selected WHERE %s", keys, from, strings.Join(within, ", "), inside)
+		return fmt.Sprintf("SELECT %s(s >= %d)::UBIGINT AS flows, %s FROM %s WHERE %s", keys, from, strings.Join(within, ", "), selected, inside)
 	}
 	// Most flows are in one bucket, and cheap.
 	placed := fmt.Sprintf(`(SELECT *, (greatest(s, %[1]d) - %[2]d) // %[3]d AS first_bucket,
-		(CASE WHEN e > s THEN least(e, %[4]d) - 1 ELSE s END - %[2]d) // %[3]d AS last_bucket FROM selected WHERE %[5]s)`, from, q.from, step, to, inside)
+		(CASE WHEN e > s THEN least(e, %[4]d) - 1 ELSE s END - %[2]d) // %[3]d AS last_bucket FROM %[6]s WHERE %[5]s)`, from, q.from, step, to, inside, selected)
 	return fmt.Sprintf(`SELECT %sfirst_bucket AS bucket, (s >= %d)::UBIGINT AS flows, %s FROM %s WHERE first_bucket = last_bucket
 	UNION ALL
 	SELECT %sbucket, (bucket = first_bucket AND s >= %d)::UBIGINT, %s
