@@ -417,6 +417,13 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 	wide := 0.05 + c.Error
 	five := len(x.Protocols) > 0 && !slices.ContainsFunc(x.Protocols, func(p string) bool { return p != "netflow1" && p != "netflow5" && p != "netflow7" && p != "netflow8" })
 	switch {
+	case quiet > 0 && !five && quiet > 1/(1+tolerance+wide) && busy < 0.9*quiet:
+		c.Verdict = LoadLoss
+		c.Words = fmt.Sprintf("Flows tell %s of what the interface counts when it is quiet, and %s when it is busy: something has no room for all of them.", percent(quiet), percent(busy))
+		if lost > 0.02 {
+			c.Words += fmt.Sprintf(" Now %s of them are known to be lost on their way.", percent(lost))
+		}
+		c.Mend = "Look at the exporter's flow cache and its limit of flows a second; at its way to this machine; sample one packet in more."
 	case lost > 0.02 && c.Ratio > 1-lost-wide-0.05 && c.Ratio < 1-lost+wide+0.05:
 		c.Verdict = Loss
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted, and %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
@@ -425,10 +432,6 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 		c.Verdict = ProtocolMissing
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted: NetFlow of this version knows IPv4 alone, and the rest is probably IPv6 or not IP.", percent(c.Ratio))
 		c.Mend = "Export NetFlow v9 or IPFIX, with templates for IPv6."
-	case quiet > 0 && quiet > 1/(1+tolerance+wide) && busy < 0.9*quiet:
-		c.Verdict = LoadLoss
-		c.Words = fmt.Sprintf("Flows tell %s of what the interface counts when it is quiet, and %s when it is busy: something has no room for all of them.", percent(quiet), percent(busy))
-		c.Mend = "Look at the exporter's flow cache and its limit of flows a second; sample one packet in more."
 	case lost > 0.02:
 		c.Verdict = Loss
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted; %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
