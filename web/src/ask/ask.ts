@@ -23,21 +23,25 @@ export interface Ask {
   filter?: string
   /** A series is wanted although the chart is none over time, for figures such as the maximum. */
   series?: boolean
+  /** The length of a series' points, where it is not the server's choice: a span such as 10s. */
+  step?: string
+  /** Each flow whole in the moment it ended, not spread over its time. */
+  unspread?: boolean
 }
 
 let asked = 0
 const patience = 700 // ms, after which it is worth saying how far a question is
 
 /** parametersOf says a Spec as /api/report does. */
-export function parametersOf({ spec, filter, series }: Ask) {
+export function parametersOf({ spec, filter, series, step: asked, unspread }: Ask) {
   const { by, metric, chart, top, compare, mirror, hide, exact } = spec
   const { range } = view.value
   const [from, to] = 'last' in range ? [serverNow() - range.last, serverNow()] : [range.from, range.to]
-  const step = chart === 'heatmap' ? stepFor(from, to) : series || overTime(chart) ? 'auto' : ''
+  const step = asked ? asked : chart === 'heatmap' ? stepFor(from, to) : series || overTime(chart) ? 'auto' : ''
   // Of one router nothing counts twice but what it meters coming in and going out.
   const scope = view.value.scope === 'network' && router.currentRoute.value.meta.local ? 'once' : view.value.scope
   const filters = [view.value.filter, filter ?? ''].filter((text) => text !== '')
-  return { by: by.join(','), metric, limit: top + hide, step, compare, mirror, exact, scope, raw: view.value.raw, filter: filters }
+  return { by: by.join(','), metric, limit: top + hide, step, compare, mirror, exact, scope, raw: view.value.raw, filter: filters, ...(unspread ? { spread: 'false' } : {}) }
 }
 
 /** useReport asks while `ask` says something; null asks nothing. */
