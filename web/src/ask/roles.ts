@@ -33,11 +33,13 @@ export interface InterfaceRole {
 export const rolesConfig = (signal?: AbortSignal): Promise<RolesConfig> => get<RolesConfig>('/api/interfaces/roles', {}, signal)
 export const setRoles = ({ rules, interfaces, revision }: RolesConfig): Promise<unknown> => put('/api/interfaces/roles', { rules, interfaces, revision })
 
-/** setRole gives one interface a role by hand, and leaves everything else as it is. */
-export async function setRole(one: { exporter: string; index: number }, role: Role): Promise<void> {
+/** giveRoles gives interfaces roles by hand, and leaves everything else as it is. */
+export async function giveRoles(list: { exporter: string; index: number; role: Role }[]): Promise<void> {
   const config = await rolesConfig()
-  const interfaces = config.interfaces.filter((other) => other.exporter !== one.exporter || other.index !== one.index)
-  await setRoles({ ...config, interfaces: [...interfaces, { exporter: one.exporter, index: one.index, role }] })
+  const at = (one: { exporter: string; index: number }) => `${one.exporter} ${one.index}`
+  const given = new Set(list.map(at))
+  await setRoles({ ...config, interfaces: [...config.interfaces.filter((one) => !given.has(at(one))), ...list.map(({ exporter, index, role }) => ({ exporter, index, role }))] })
+  rolesKnown.value = true
 }
 export const interfaceRoles = (signal?: AbortSignal): Promise<InterfaceRole[]> => get<{ interfaces: InterfaceRole[] }>('/api/interfaces', {}, signal).then((answer) => answer.interfaces)
 
