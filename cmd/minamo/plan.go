@@ -244,7 +244,7 @@ func printPlan(w io.Writer, p budget.Plan, vendor string) {
 		fmt.Fprintf(t, "%s\t%.0f\t%s\t1/%d\t%s\t%.0f\t", r.Name, r.Before, limit(r.Limit), r.Rate, planned, r.After)
 		for _, u := range budget.Usual {
 			if precise := budget.Precise(u.Bytes, packet, r.NewRate); precise.Packets < 4 {
-				fmt.Fprint(t, "unseen\t") // an estimate of so few may be off by all of it
+				fmt.Fprint(t, "> 98 %\t") // it may be off by all of it, or see nothing
 			} else {
 				fmt.Fprintf(t, "%.1f %%\t", 100*precise.Error)
 			}
