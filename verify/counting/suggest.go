@@ -1,7 +1,6 @@
 package counting
 
 import (
-	"cmp"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -243,7 +242,13 @@ func Suggest(interfaces []Named, shown ...map[Interface]Evidence) (list []Sugges
 		}
 	}
 	slices.SortFunc(list, func(a, b Suggestion) int {
-		return cmp.Or(cmp.Compare(len(b.Evidence), len(a.Evidence)), a.compare(b.Interface))
+		if words := a.Evidence[0].Kind == ByWord; words != (b.Evidence[0].Kind == ByWord) {
+			if words {
+				return 1
+			}
+			return -1
+		}
+		return a.compare(b.Interface)
 	})
 	return list
 }

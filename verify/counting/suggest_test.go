@@ -118,7 +118,7 @@ func TestSuggest(t *testing.T) {
 		{at(2, 11), "xe-0/0/9", "", roles.Customer},
 		{at(2, 12), "xe-0/0/9", "", roles.Core},
 	}, hops, map[Interface]Evidence{at(2, 11): {Role: roles.Core, Kind: BySameFlows, Peer: address(1)}, at(2, 12): {Role: roles.Core, Kind: BySameFlows}})
-	want := []string{"192.0.2.1 1 external ''", "192.0.2.1 11 core ''", "192.0.2.2 11 core 'customer'"}
+	want := []string{"192.0.2.1 11 core ''", "192.0.2.2 11 core 'customer'", "192.0.2.1 1 external ''"}
 	var lines []string
 	for _, s := range got {
 		lines = append(lines, fmt.Sprintf("%s %d %s '%s'", s.Exporter, s.Index, s.Role, s.Now))

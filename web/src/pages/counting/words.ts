@@ -2,7 +2,7 @@ import { words } from '@/words/i18n'
 
 export const w = words(
   {
-    intro: 'A packet that crosses three routers can be in six records. All are stored; what counts is chosen where totals are made (more: count).',
+    intro: 'A packet that crosses three routers can be in six records. All are stored; what counts is chosen at the top of pages with totals.',
     all: 'every record',
     once: 'each byte once per router',
     network: 'each byte once for the network',
@@ -59,7 +59,7 @@ export const w = words(
     explained: 'The rules stand in docs/counting.md.',
   } as const,
   {
-    intro: '3 台のルーターを通るパケットは最大 6 レコードになります。すべて保存し、何を数えるかは集計するときに選びます(「その他」の「数える対象」)。',
+    intro: '3 台のルーターを通るパケットは最大 6 レコードになります。すべて保存し、何を数えるかは集計ページの上部で選びます。',
     all: '全レコード',
     once: 'ルーターごとに 1 回だけ',
     network: 'ネットワーク全体で 1 回だけ',
