@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -285,4 +288,45 @@ func TestProbeMetrics(t *testing.T) {
 		t.Errorf("two threads have room for %v flows", n)
 	}
 	probe.terminate(t)
+}
+
+// TestHandshakeTime: of real connections it is what tshark finds in the same
+// packets, to the microsecond.
+func TestHandshakeTime(t *testing.T) {
+	needRoot(t)
+	need(t, "ip", "ethtool", "tshark")
+	left, right := link(t)
+	file := filepath.Join(t.TempDir(), "tcp.pcap")
+	recorder := start(t, "ip", "netns", "exec", right, "tshark", "-i", "eth0", "-F", "pcap", "-w", file, "-f", "tcp")
+	eventually(t, "tshark records", func() bool {
+		traffic(t, left, right, "192.0.2.2", transfer{"tcp", 5000, 100})
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > 24
+	})
+	for port := range 8 {
+		traffic(t, left, right, "192.0.2.2", transfer{"tcp", 5001 + port, 3000})
+	}
+	port := "5008"
+	eventually(t, "tshark has recorded all", func() bool {
+		return strings.Contains(run(t, "tshark", "-n", "-r", file, "-Y", "tcp.dstport=="+port+" && tcp.flags.fin==1"), port)
+	})
+	recorder.terminate(t)
+	want := map[string]uint64{}
+	for line := range strings.Lines(run(t, "tshark", "-n", "-r", file, "-Y", "tcp.analysis.initial_rtt && tcp.dstport>=5000 && tcp.dstport<=5008", "-T", "fields", "-e", "tcp.srcport", "-e", "tcp.dstport", "-e", "tcp.analysis.initial_rtt")) {
+		f := strings.Fields(line)
+		seconds, err := strconv.ParseFloat(f[2], 64)
+		if err != nil {
+			t.Fatalf("tshark said %q", line)
+		}
+		want[f[0]+" "+f[1]] = uint64(math.Round(seconds * 1e6))
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	run(t, minamo, "probe", file, "--store", data)
+	got := map[string]uint64{}
+	for _, row := range flows(t, data, "handshake_time present") {
+		got[fmt.Sprint(row["src_port"], " ", row["dst_port"])] = number(t, row, "handshake_time")
+	}
+	if len(want) < 9 || !maps.Equal(got, want) {
+		t.Errorf("handshakes took %v, tshark has %v", got, want)
+	}
 }

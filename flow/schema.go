@@ -114,6 +114,7 @@ const (
 	DstUser
 	Biflow
 	FlowEndReason
+	HandshakeTime
 	NATEvent
 	PostNATSrcAddr
 	PostNATDstAddr
@@ -310,6 +311,7 @@ var Schema = []Field{
 	DstUser:          {Name: "dst_user", Kind: Text, Doc: "User at the destination."},
 	Biflow:           {Name: "biflow", Kind: Uint8, Element: "biflowDirection", Doc: "Which half of a record for both directions (RFC 5103; Cisco ASA's initiator and responder) this flow is; absent where the record had one direction.", Names: map[uint64]string{BiflowForward: "forward", BiflowReverse: "reverse"}},
 	FlowEndReason:    {Name: "flow_end_reason", Kind: Uint8, Element: "flowEndReason", Doc: "Why the flow record ended.", Names: map[uint64]string{1: "idle timeout", 2: "active timeout", 3: "end of flow", 4: "forced end", 5: "lack of resources"}},
+	HandshakeTime:    {Name: "handshake_time", Kind: Uint32, Unit: "µs", Doc: "From the first SYN of a TCP client to the ACK that completes its handshake: the round-trip time between the two ends. Known of packets that Minamo metered itself, unsampled."},
 	NATEvent:         {Name: "nat_event", Kind: Uint8, Element: "natEvent", Doc: "NAT event (RFC 8158): 1 NAT translation create, 2 delete, and others."},
 	PostNATSrcAddr:   {Name: "post_nat_src_addr", Kind: Address, Element: "postNATSourceIPv4Address, postNATSourceIPv6Address", Doc: "Source address after NAT."},
 	PostNATDstAddr:   {Name: "post_nat_dst_addr", Kind: Address, Element: "postNATDestinationIPv4Address, postNATDestinationIPv6Address", Doc: "Destination address after NAT."},

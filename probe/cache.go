@@ -27,8 +27,10 @@ type CacheConfig struct {
 	Key flow.Mask
 	// Values are the other columns of a flow. Their values are the first
 	// packet's, but tcp_flags are all packets', and min_packet_length and
-	// max_packet_length those of the shortest and the longest. Default is all
-	// that is Keyable, and the two lengths, but fragment_id, which is a
+	// max_packet_length those of the shortest and the longest. The
+	// handshake_time of a packet is its moment in µs, of any beginning; that of
+	// a flow the time from its first SYN, without ACK, to its first ACK. Default
+	// is all that is Keyable, and those three, but fragment_id, which is a
 	// packet's and not a flow's. Room is taken only for columns that occur.
 	Values flow.Mask
 	// Biflow ends both directions of a conversation together (RFC 5103): two
@@ -55,7 +57,7 @@ var DefaultKey = flow.MaskOf(flow.SrcAddr, flow.DstAddr, flow.Protocol, flow.Src
 func Keyable(c flow.Column) bool {
 	switch c {
 	case flow.Packets, flow.Bytes, flow.DroppedPackets, flow.DroppedBytes, flow.AggregatedFlows,
-		flow.MinPacketLength, flow.MaxPacketLength, flow.Biflow, flow.FlowEndReason:
+		flow.MinPacketLength, flow.MaxPacketLength, flow.Biflow, flow.FlowEndReason, flow.HandshakeTime:
 		return false
 	}
 	kind := flow.Schema[c].Kind
@@ -124,6 +126,7 @@ type Cache struct {
 	hashes  [block]uint32
 	mirror  []uint64 // the key of the other direction
 	fresh   []fresh
+	shaken  []shaken
 	ended   []ended
 	touched uint64 // what was read ahead; never used
 }
@@ -137,6 +140,10 @@ type fresh struct {
 	row  int
 	flow uint32
 }
+
+// shaken is a flow whose handshake was completed at a moment; that of its first
+// packet is its value so far.
+type shaken struct{ flow, moment uint32 }
 
 // ended is a flow that is still to be written.
 type ended struct {
@@ -181,6 +188,7 @@ func NewCache(cfg CacheConfig) *Cache {
 			}
 		}
 		values.Or(lengthColumns)
+		values.Add(flow.HandshakeTime)
 	}
 	c.lengths = values[0]&lengthColumns[0]|values[1]&lengthColumns[1] != 0
 	if values.Has(flow.TCPFlags) {
@@ -191,6 +199,7 @@ func NewCache(cfg CacheConfig) *Cache {
 	c.keys = make([]uint64, block*c.keyWords)
 	c.mirror = make([]uint64, c.keyWords)
 	c.fresh = make([]fresh, 0, block)
+	c.shaken = make([]shaken, 0, block)
 	c.ended = make([]ended, 0, 8*block)
 	return c
 }
@@ -217,6 +226,9 @@ func (c *Cache) Add(packets *flow.Batch, from, to int, out *flow.Batch) {
 		bytes:   packets.U64(flow.Bytes),
 		flags:   packets.U16(flow.TCPFlags),
 	}
+	if c.handshake.kind == flow.Uint32 && seen.Has(flow.HandshakeTime) {
+		in.moments = packets.U32(flow.HandshakeTime)
+	}
 	for ; from < to; from += block {
 		end := min(from+block, to)
 		c.pack(c.keys, packets, from, end, seen)
@@ -235,6 +247,7 @@ type counters struct {
 	start          []int64
 	packets, bytes []uint64
 	flags          []uint16
+	moments        []uint32 // nil if no packet has one
 }
 
 // look hashes the keys of the block and reads ahead what lies where they point.
@@ -295,6 +308,9 @@ func (c *Cache) add(in *counters, row, k int) {
 		c.enter(i, key, flags)
 	}
 	e := c.entry(i)
+	if flags&(syn|rst|ack) == ack && e.flags&(syn|ack) == syn && in.moments != nil {
+		c.shake(i, e, t, in.moments[row])
+	}
 	e.packets += in.packets[row]
 	e.bytes += in.bytes[row]
 	e.flags |= flags
@@ -316,7 +332,17 @@ const (
 	fin = 1
 	syn = 2
 	rst = 4
+	ack = 16
 )
+
+// shake notes that the flow's handshake is complete. Moments are of 32 bits: a
+// handshake that took half an hour is none.
+func (c *Cache) shake(i uint32, e *entry, t int64, moment uint32) {
+	if took := t - e.start; took >= 0 && took < 1<<31/1000 {
+		c.shaken = append(c.shaken, shaken{i, moment})
+		e.present.Add(flow.HandshakeTime)
+	}
+}
 
 // enter puts the new flow i into the lists, unless it is the other direction
 // of one that is there.
@@ -488,6 +514,12 @@ func (c *Cache) settle(packets, out *flow.Batch) {
 		c.fill(packets, c.fresh)
 		c.fresh = c.fresh[:0]
 	}
+	for _, x := range c.shaken {
+		words := c.wordsOf(x.flow)
+		took := int32(x.moment - uint32(c.handshake.get(words)))
+		c.handshake.set(words, uint64(max(took, 0))) // within a millisecond packets may change places
+	}
+	c.shaken = c.shaken[:0]
 	if len(c.ended) > 0 {
 		c.write(out)
 		for _, e := range c.ended {

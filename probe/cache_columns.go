@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/wire/packet"
@@ -20,6 +21,7 @@ type columns struct {
 	keyWords    int
 	stride      int
 	spare       []int // free bits of each word
+	handshake   field // of handshake_time; zero while it did not occur
 
 	// Of the other direction: fields of the key that change places, and others
 	// that change, or -1.
@@ -61,7 +63,7 @@ func (l *columns) init(key, values flow.Mask) {
 	clear(l.spare) // the words of the key are compared: no values in them
 	l.placed = l.keyMask
 	for c := range values.All() {
-		if c < flow.Columns() && Keyable(c) && c != flow.TCPFlags && !l.keyMask.Has(c) {
+		if c < flow.Columns() && (Keyable(c) || c == flow.HandshakeTime) && c != flow.TCPFlags && !l.keyMask.Has(c) {
 			l.unplaced.Add(c)
 		}
 	}
@@ -153,6 +155,10 @@ func (c *Cache) learn(packets *flow.Batch, from, to int) (seen flow.Mask) {
 		}
 	}
 	c.placed.Or(news)
+	if news.Has(flow.HandshakeTime) {
+		c.handshake = c.values[slices.IndexFunc(c.values, func(f field) bool { return f.column == flow.HandshakeTime })]
+		c.placed[flow.HandshakeTime>>6] &^= 1 << (flow.HandshakeTime & 63) // a flow has it when its handshake is complete
+	}
 	c.unplaced = flow.Mask{c.unplaced[0] &^ news[0], c.unplaced[1] &^ news[1]}
 	if c.stride > c.words {
 		c.widen(c.stride)
@@ -278,6 +284,13 @@ func (c *Cache) write(b *flow.Batch) {
 				}
 			default:
 				writeColumn(c, f, b.U64(f.column)[first:])
+			}
+		}
+	}
+	if c.handshake.kind == flow.Uint32 {
+		for k, v := range b.U32(flow.HandshakeTime)[first:] {
+			if v != 0 && !present[k].Has(flow.HandshakeTime) {
+				b.U32(flow.HandshakeTime)[first+k] = 0
 			}
 		}
 	}

@@ -74,6 +74,7 @@ type Meter struct {
 	sampler *Sampler
 	parser  *packet.Parser
 	nonIP   bool
+	times   bool        // handshakes: all packets are seen
 	rows    *flow.Batch // packets that are not in the cache yet
 	now     int64       // ns, of the latest packet
 	stats   MeterStats
@@ -94,6 +95,7 @@ func NewMeter(cfg MeterConfig) *Meter {
 		sampler: NewSampler(cfg.Sampling),
 		parser:  cfg.Parser,
 		nonIP:   cfg.NonIP,
+		times:   cfg.Sampling.Rate <= 1,
 		rows:    flow.NewBatch(block),
 	}
 }
@@ -145,6 +147,9 @@ func (m *Meter) Add(p *pcap.Packet, at Point, out *flow.Batch) {
 	b.Time(flow.Start)[i] = m.now / 1e6
 	b.U64(flow.Packets)[i] = 1
 	b.U64(flow.Bytes)[i] = octets
+	if m.times && present.Has(flow.TCPFlags) {
+		b.SetUint(flow.HandshakeTime, i, uint64(uint32(m.now/1e3)))
+	}
 	if at.Interface != 0 {
 		if at.Direction == flow.Egress {
 			b.U32(flow.OutIf)[i] = at.Interface

@@ -150,6 +150,80 @@ func TestSamplingIsSaid(t *testing.T) {
 	}
 }
 
+// TestHandshakes: the client's flow tells how long its handshake took, others
+// nothing.
+func TestHandshakes(t *testing.T) {
+	const absent = -1
+	begin := int64(1<<32-700) * 1e3 // µs of 32 bits run over soon
+	for name, c := range map[string]struct {
+		packets []step
+		want    int64
+	}{
+		"a handshake":           {steps(0, syn, 1234, ack), 1234},
+		"a long one":            {steps(0, syn, 14_000_000, ack), 14_000_000},
+		"with data":             {steps(0, syn, 80, ack|8), 80},
+		"the first ACK counts":  {steps(0, syn, 80, ack, 90, ack), 80},
+		"SYN again":             {steps(0, syn, 1_000_000, syn, 1_000_050, ack), 1_000_050},
+		"with ECN":              {steps(0, syn|64|128, 80, ack), 80},
+		"not completed":         {steps(0, syn), absent},
+		"refused":               {steps(0, syn, 80, rst|ack), absent},
+		"the server's":          {steps(0, syn|ack, 80, ack), absent},
+		"begun before":          {steps(0, ack, 80, ack), absent},
+		"too late by its timer": {steps(0, syn, 15_000_000, ack), absent},
+	} {
+		m, out := NewMeter(MeterConfig{}), flow.NewBatch(8)
+		for n, p := range c.packets {
+			packet := captured(0, ip("192.0.2.1", "198.51.100.2", packet.TCP, 0, 0, tcp(1024, 80, p.flags, 0)))
+			packet.Time = begin + p.us*1e3
+			m.Add(&packet, Point{}, out)
+			if n == 0 && len(name)%2 == 0 { // in another block
+				m.Expire(0, out)
+			}
+		}
+		m.Flush(out)
+		got := int64(absent)
+		if out.Present[0].Has(flow.HandshakeTime) {
+			got = int64(out.U32(flow.HandshakeTime)[0])
+		} else if v := out.U32(flow.HandshakeTime)[0]; v != 0 {
+			t.Errorf("%s: absent is %d", name, v)
+		}
+		if got != c.want {
+			t.Errorf("%s: %d µs, expected %d", name, got, c.want)
+		}
+	}
+	var packets []pcap.Packet
+	for n := range int64(100) {
+		packets = append(packets, captured(2*n, ip("192.0.2.1", "198.51.100.2", packet.TCP, 0, 0, tcp(uint16(n), 80, syn, 0))),
+			captured(2*n+1, ip("192.0.2.1", "198.51.100.2", packet.TCP, 0, 0, tcp(uint16(n), 80, ack, 0))))
+	}
+	for rate, want := range map[uint32]int{1: 100, 2: 0} {
+		_, out := metered(MeterConfig{Sampling: SamplerConfig{Rate: rate}}, packets)
+		n := 0
+		for i, m := range out.Present {
+			if m.Has(flow.HandshakeTime) && out.U32(flow.HandshakeTime)[i] == 1000 {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("of every %dth packet: %d handshakes, expected %d", rate, n, want)
+		}
+	}
+}
+
+// step is a packet of a flow.
+type step struct {
+	us    int64
+	flags byte
+}
+
+// steps are such packets, by µs and flags in turn.
+func steps(list ...int64) (packets []step) {
+	for ; len(list) > 0; list = list[2:] {
+		packets = append(packets, step{list[0], byte(list[1])})
+	}
+	return packets
+}
+
 // Non-IP packets are metered if that is wanted.
 func TestNonIP(t *testing.T) {
 	m, out := metered(MeterConfig{NonIP: true}, []pcap.Packet{captured(1, frame(0x0806, make([]byte, 46))), captured(2, frame(0x0806, make([]byte, 46))), captured(3, frame(0x88cc, make([]byte, 100)))})

@@ -61,7 +61,7 @@ const words: Record<string, (value: KeyValue) => string> = {
 }
 
 /** What can be asked by its column's name, as numbers and words are. */
-const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'src_mac', 'dst_mac', 'mac', 'mask', 'src_network', 'dst_network', 'observation_domain', 'ether_type', 'min_packet_length', 'max_packet_length', 'sampling_source', 'src_as_source', 'dst_as_source']
+const columns = ['dscp', 'tos', 'tcp_flags', 'icmp_type', 'icmp_code', 'direction', 'forwarding_status', 'sampling_rate', 'ttl', 'src_vlan', 'dst_vlan', 'vlan', 'src_mask', 'dst_mask', 'bgp_next_hop', 'export_protocol', 'flow_end_reason', 'handshake_time', 'src_mac', 'dst_mac', 'mac', 'mask', 'src_network', 'dst_network', 'observation_domain', 'ether_type', 'min_packet_length', 'max_packet_length', 'sampling_source', 'src_as_source', 'dst_as_source']
 
 function word(dimension: string, value: KeyValue): string | null {
   const [base, ...lengths] = dimension.split('/')
