@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/snmp"
+	"github.com/minamo-flow/minamo/verify/proof"
 )
 
 // registerRoles declares what interfaces are for.
@@ -44,6 +46,39 @@ type Interface struct {
 	NamedBy string `json:"named_by,omitempty" enum:"snmp,exporter" doc:"Who told the name: SNMP counts more than options data and sFlow"`
 	Speed   uint64 `json:"speed" doc:"bit/s; 0: nobody told"`
 	Up      *bool  `json:"up" doc:"ifOperStatus; null: nobody told"`
+
+	InterfaceCounted
+	InVerdict  proof.Verdict `json:"in_verdict" doc:"Of flows against counters (/api/proof), what comes in; empty: not compared"`
+	OutVerdict proof.Verdict `json:"out_verdict"`
+}
+
+// InterfaceCounted is what an interface has counted in the newest five minutes; null
+// where that is not known.
+type InterfaceCounted struct {
+	In          *float64 `json:"in_bps" doc:"Bits of layer 2 a second, of the newest five minutes that it counted; null: not known"`
+	Out         *float64 `json:"out_bps"`
+	InDiscards  *float64 `json:"in_discards_ps" doc:"Packets a second"`
+	OutDiscards *float64 `json:"out_discards_ps"`
+	InErrors    *float64 `json:"in_errors_ps"`
+	OutErrors   *float64 `json:"out_errors_ps"`
+}
+
+// countedOld is how old counters may be to be told as of now.
+const countedOld = 15 * time.Minute
+
+func (s *Server) counted(f *Interface, now time.Time) (c InterfaceCounted) {
+	if s.Counters == nil {
+		return c
+	}
+	r, ok := s.Counters.Latest(f.Exporter, f.Index)
+	if !ok || r.Seconds <= 0 || now.Sub(r.At) > countedOld {
+		return c
+	}
+	rate := func(n uint64, times float64) *float64 {
+		v := times * float64(n) / r.Seconds
+		return &v
+	}
+	return InterfaceCounted{rate(r.InOctets, 8), rate(r.OutOctets, 8), rate(r.InDiscards, 1), rate(r.OutDiscards, 1), rate(r.InErrors, 1), rate(r.OutErrors, 1)}
 }
 
 // InterfaceList is all of them.
@@ -52,7 +87,16 @@ type InterfaceList struct {
 }
 
 func (s *Server) interfaces(context.Context, *struct{}) (*struct{ Body InterfaceList }, error) {
-	return &struct{ Body InterfaceList }{InterfaceList{s.knownInterfaces()}}, nil
+	all := s.knownInterfaces()
+	now := time.Now()
+	for i := range all {
+		f := &all[i]
+		f.InterfaceCounted = s.counted(f, now)
+		if s.watcher != nil {
+			f.InVerdict, f.OutVerdict = s.watcher.Verdict(f.Exporter, f.Index, proof.In), s.watcher.Verdict(f.Exporter, f.Index, proof.Out)
+		}
+	}
+	return &struct{ Body InterfaceList }{InterfaceList{all}}, nil
 }
 
 // exporterAddresses are those of all that export or are asked by SNMP.
