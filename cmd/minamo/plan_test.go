@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 )
@@ -37,5 +38,25 @@ func TestPlanCommand(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// docs/budget.md shows what the command prints.
+func TestPlanIsDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/budget.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(docs), "```console\n$ minamo ")
+	block, _, _ = strings.Cut(block, "```")
+	args, want, _ := strings.Cut(block, "\n")
+	var out bytes.Buffer
+	run(t.Context(), strings.Fields(args), &out, &out)
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.TrimRight(line, " \n"))
+	}
+	if text := strings.Join(got, "\n") + "\n"; text != want {
+		t.Errorf("minamo %s prints\n%s\ninstead of\n%s", args, text, want)
 	}
 }

@@ -217,7 +217,7 @@ func choose(all [][]option, target float64) []int {
 func (p *Plan) explain(c Case) {
 	reserve := ""
 	if c.Reserve > 0 {
-		reserve = fmt.Sprintf(", of which %.0f %% stay free", 100*c.Reserve)
+		reserve = fmt.Sprintf(" (%.0f %% of it stay free)", 100*c.Reserve)
 	}
 	grown := ""
 	if c.Growth > 0 && c.Growth != 1 {
