@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,4 +64,80 @@ func TestNetworkCountsOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDropsAreTold: an access list denies a customer everything. What is said to be
+// dropped is what was dropped, it is that customer's, and it is not said of what
+// was for routers themselves.
+func TestDropsAreTold(t *testing.T) {
+	dir := t.TempDir()
+	data, file := filepath.Join(dir, "data"), filepath.Join(dir, "truth")
+	begin := time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC)
+	from, to := begin.Add(5*time.Minute), begin.Add(55*time.Minute)
+	run(t, minamo, "demo", "--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp")),
+		"--start", begin.Format(time.RFC3339), "--for", "1h", "--truth", file, "--seed", "7", "--everywhere", "--scenario", "acl")
+	var dropped, consumed, variance float64
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var m struct {
+			Start             time.Time
+			Dropped, Consumed amount
+		}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Start.Before(from) && m.Start.Before(to) {
+			dropped += float64(m.Dropped.Bytes)
+			consumed += float64(m.Consumed.Bytes)
+			variance += math.Pow(float64(m.Dropped.Bytes)*m.Dropped.Error/1.96, 2)
+		}
+	}
+	web := fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp"))
+	server := start(t, minamo, "serve", "--data", data, "--http", web, "--listen", fmt.Sprintf("udp://127.0.0.1:%d", freePort(t, "udp")))
+	defer server.terminate(t)
+	var answer struct {
+		Fates []struct {
+			Fate  string
+			Bytes float64
+		}
+		Reasons []struct {
+			Status *int
+			Share  float64
+		}
+		Customers []struct {
+			Key   string
+			Share float64
+		}
+		Exporters []struct{ Exporter, Sight string }
+	}
+	eventually(t, "the server answers", func() bool {
+		r, err := http.Get("http://" + web + "/api/drops?from=" + from.Format(time.RFC3339) + "&to=" + to.Format(time.RFC3339))
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		return r.StatusCode == 200 && json.NewDecoder(r.Body).Decode(&answer) == nil
+	})
+	got := map[string]float64{}
+	for _, f := range answer.Fates {
+		got[f.Fate] = f.Bytes
+	}
+	// The variance is that of where packets came in; the routers that drop them sample
+	// as seldom or more often.
+	if bound := 8*math.Sqrt(variance) + dropped/100; math.Abs(got["dropped"]-dropped) > bound {
+		t.Errorf("%.0f bytes are said to be dropped, %.0f were: %+.1f %%, expected ± %.1f %%", got["dropped"], dropped, (got["dropped"]/dropped-1)*100, bound/dropped*100)
+	}
+	if got["to_router"]+got["unknown"] > consumed*4+dropped/20 {
+		t.Errorf("%.0f bytes for routers and %.0f unknown; %.0f were for routers", got["to_router"], got["unknown"], consumed)
+	}
+	if len(answer.Reasons) == 0 || answer.Reasons[0].Status == nil || *answer.Reasons[0].Status != 129 || answer.Reasons[0].Share < .95 {
+		t.Errorf("reasons: %+v", answer.Reasons)
+	}
+	if len(answer.Customers) == 0 || answer.Customers[0].Key != "Aster Foods" || answer.Customers[0].Share < .95 {
+		t.Errorf("customers: %+v", answer.Customers)
+	}
+	t.Logf("%.0f bytes dropped, %.0f said: %+.2f %%", dropped, got["dropped"], (got["dropped"]/dropped-1)*100)
 }

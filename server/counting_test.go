@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -153,9 +154,9 @@ func TestDrops(t *testing.T) {
 	}
 	sight := ""
 	for _, x := range d.Exporters {
-		sight += x.Sight + " "
+		sight += fmt.Sprint(x.Sight, x.Hidden, " ")
 	}
-	if sight != "told output_zero invisible partly " {
+	if sight != "told1 output_zero0 invisible2 partly2 " {
 		t.Errorf("exporters: %s %+v", sight, d.Exporters)
 	}
 	// Each filter finds what it stands for.

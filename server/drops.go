@@ -98,9 +98,10 @@ type DropParty struct {
 // DropExporter is what an exporter tells of drops.
 type DropExporter struct {
 	Exporter netip.Addr `json:"exporter"`
-	Sight    string     `json:"sight" enum:"told,output_zero,unsaid,partly,invisible" doc:"told: it says what became of packets; output_zero: it says only that they had no output; unsaid: neither was seen of it; partly: some interfaces meter only what goes out; invisible: all do"`
+	Sight    string     `json:"sight" enum:"told,output_zero,unsaid,partly,invisible" doc:"told: it says what became of packets; output_zero: it says only that they had no output; unsaid: neither was seen of it; partly: some interfaces meter only what goes out; invisible: all do. See unmetered, too"`
 	Dropped  float64    `json:"dropped_bps"`
 	Unknown  float64    `json:"unknown_bps" doc:"With output 0, and nothing that says why"`
+	Hidden   int        `json:"unmetered" doc:"Interfaces that packets crossed and that export nothing that comes in: what of that was dropped is in no record"`
 	Words    string     `json:"words" doc:"The same in words"`
 }
 
@@ -283,6 +284,7 @@ type dropSums struct {
 	fates   map[counting.Fate]query.Sums
 	by      map[netip.Addr]*dropsOfExporter
 	at      map[counting.Interface]*dropsOfInterface
+	crossed map[counting.Interface]uint64 // bytes of records that name it
 }
 
 type dropsOfExporter struct {
@@ -293,12 +295,11 @@ type dropsOfExporter struct {
 
 type dropsOfInterface struct {
 	in, dropped query.Sums // metered where it came in
-	out         uint64     // bytes that came in by it and were metered where they went out
 	reasons     map[string]uint64
 }
 
 func newDropSums(a *dropsAsked, all *query.Answer, seconds float64) *dropSums {
-	d := &dropSums{seconds, map[counting.Fate]query.Sums{}, map[netip.Addr]*dropsOfExporter{}, map[counting.Interface]*dropsOfInterface{}}
+	d := &dropSums{seconds, map[counting.Fate]query.Sums{}, map[netip.Addr]*dropsOfExporter{}, map[counting.Interface]*dropsOfInterface{}, map[counting.Interface]uint64{}}
 	for i := range all.Rows {
 		row := &all.Rows[i]
 		in, to := interfaceOf(row.Key[0], row.Key[1]), interfaceOf(row.Key[0], row.Key[2])
@@ -306,6 +307,8 @@ func newDropSums(a *dropsAsked, all *query.Answer, seconds float64) *dropSums {
 		o := counting.Outcome{Status: uint8(status), OutZero: row.Key[2].Present && to.Index == 0, ToLocal: a.sflow[in.Exporter], Discards: slices.Contains(a.discards, to)}
 		fate := o.Fate()
 		d.add(fate, row.Sums)
+		d.crossed[to] += row.Bytes
+		d.crossed[in] += row.Bytes
 		x := d.by[in.Exporter]
 		if x == nil {
 			x = &dropsOfExporter{fates: map[counting.Fate]uint64{}}
@@ -321,7 +324,6 @@ func newDropSums(a *dropsAsked, all *query.Answer, seconds float64) *dropSums {
 		}
 		if row.Key[4].Text == "egress" {
 			x.egress += row.Bytes
-			f.out += row.Bytes
 			continue
 		}
 		x.ingress += row.Bytes
@@ -406,24 +408,28 @@ func (d *dropSums) where(limit int) []DropInterface {
 func (d *dropSums) exporters(a *dropsAsked) []DropExporter {
 	list := []DropExporter{}
 	blind := map[netip.Addr]int{} // interfaces that meter nothing that comes in
-	for i, f := range d.at {
-		if x := d.by[i.Exporter]; i.Index != 0 && f.in.Flows == 0 && f.out > (x.ingress+x.egress)/1000 {
+	for i, bytes := range d.crossed {
+		f := d.at[i]
+		if x := d.by[i.Exporter]; i.Index != 0 && (f == nil || f.in.Flows == 0) && bytes > (x.ingress+x.egress)/1000 {
 			blind[i.Exporter]++
 		}
 	}
 	for exporter, x := range d.by {
-		one := DropExporter{Exporter: exporter, Dropped: float64(x.fates[counting.Dropped]) * 8 / d.seconds, Unknown: float64(x.fates[counting.Unknown]) * 8 / d.seconds}
+		one := DropExporter{Exporter: exporter, Hidden: blind[exporter], Dropped: float64(x.fates[counting.Dropped]) * 8 / d.seconds, Unknown: float64(x.fates[counting.Unknown]) * 8 / d.seconds}
 		switch {
 		case x.ingress == 0:
 			one.Sight, one.Words = "invisible", "It meters only what goes out: what it drops is in no record. Let it meter ingress."
-		case blind[exporter] > 0:
-			one.Sight, one.Words = "partly", fmt.Sprintf("What comes in by %d of its interfaces is metered only where it goes out: what was dropped of that is in no record.", blind[exporter])
+		case blind[exporter] > 0 && x.egress > 0:
+			one.Sight, one.Words = "partly", "It meters some interfaces only as packets go out."
 		case x.status || a.sflow[exporter]:
 			one.Sight, one.Words = "told", "It tells what became of packets."
 		case x.zero:
 			one.Sight, one.Words = "output_zero", "It says no forwarding status: of records with output interface 0 nobody knows whether they were dropped or were for the router itself. Let it export IE 89 (forwardingStatus)."
 		default:
 			one.Sight, one.Words = "unsaid", "It says no forwarding status, and every record has an output interface: it dropped nothing, or does not tell."
+		}
+		if one.Hidden > 0 && one.Sight != "invisible" {
+			one.Words += fmt.Sprintf(" What came in by %d of its interfaces and was dropped is in no record: they meter nothing that comes in.", one.Hidden)
 		}
 		list = append(list, one)
 	}

@@ -96,7 +96,7 @@ export interface Drops {
   sources: DropParty[]
   destinations: DropParty[]
   customers: DropParty[]
-  exporters: { exporter: string; sight: 'told' | 'output_zero' | 'unsaid' | 'partly' | 'invisible'; dropped_bps: number; unknown_bps: number }[]
+  exporters: { exporter: string; sight: 'told' | 'output_zero' | 'unsaid' | 'partly' | 'invisible'; dropped_bps: number; unknown_bps: number; unmetered: number }[]
   filters: Record<Fate, string>
   note?: string
   meta: Meta
