@@ -233,8 +233,12 @@ func (p *probing) live(ctx context.Context, stdout io.Writer) error {
 		for _, t := range port.taps {
 			s := t.stats()
 			fmt.Fprintf(stdout, "captured  %s: %d packets, of which the kernel dropped %d", port.Interface, s.Packets, s.Drops)
-			if n := t.turned.Load(); n > 0 {
-				fmt.Fprintf(stdout, ", and %d were of the other direction", n)
+			turned := t.turned.Load()
+			if turned > 0 {
+				fmt.Fprintf(stdout, ", %d were of the other direction", turned)
+			}
+			if read := t.metering.counted().meter.Packets + turned + s.Drops; s.Packets > read {
+				fmt.Fprintf(stdout, ", and %d came too late to be read", s.Packets-read)
 			}
 			fmt.Fprintln(stdout)
 			t.metering.tell(stdout)
