@@ -187,6 +187,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	for running := true; running; {
 		select {
 		case <-ticker.C:
+			c.Exporters.Balance(c.cfg.Clock().UnixMilli()) // also when nothing comes any more
 			c.saveState()
 		case <-ctx.Done():
 			running = false
