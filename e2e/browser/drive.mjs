@@ -173,6 +173,8 @@ await withPage(url, seen, {}, async (page) => {
     country: `/reports/country-source?${range}`,
     flows: `/flows?${range}`,
     network: `/network?${range}`,
+    counting: `/counting?${range}`,
+    drops: `/drops?${range}`,
     address: `/addresses/192.0.2.10?${range}`,
     as: `/ases/64500?${range}`,
     exporter: `/exporters/${exporter}?${range}`,
@@ -207,7 +209,7 @@ await withPage(url, seen, {}, async (page) => {
   }
   // A phone: nothing sticks out.
   await page.setViewportSize({ width: 390, height: 844 })
-  for (const name of ['overview', 'explore', 'reports', 'network', 'address', 'settings']) {
+  for (const name of ['overview', 'explore', 'reports', 'network', 'counting', 'drops', 'address', 'settings']) {
     await page.goto(url + pages[name])
     await settled(page)
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1)) seen.faults.push(`${name}: wider than a phone`)

@@ -18,6 +18,8 @@ const pages = {
   map: '/reports/country-source',
   flows: '/flows?range=15m',
   network: '/network',
+  counting: '/counting',
+  drops: '/drops',
   exporter: '/exporters/127.1.0.4',
   interface: '/interfaces/127.1.0.1/7',
   address: '/addresses/198.18.8.28',
