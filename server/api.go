@@ -37,6 +37,7 @@ func (s *Server) register(api huma.API) {
 	s.registerRoles(api)
 	s.registerCounting(api)
 	s.registerDrops(api)
+	s.registerAlerts(api)
 	s.registerProof(api)
 	s.registerRates(api)
 	s.registerDashboards(api)

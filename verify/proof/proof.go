@@ -48,7 +48,7 @@ const (
 // Wrong tells whether a verdict is an alarm.
 func (v Verdict) Wrong() bool {
 	switch v {
-	case Healthy, Idle, Unknown, NotMetered:
+	case "", Healthy, Idle, Unknown, NotMetered:
 		return false
 	}
 	return true
@@ -277,7 +277,7 @@ func (x *Exporter) back(f *Interface, from int, r float64, uncertain func(float6
 			return from
 		}
 	}
-	return 0
+	return from
 }
 
 // breaks tells which buckets a restart falls into: what its cache held is lost.
