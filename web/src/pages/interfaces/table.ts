@@ -26,7 +26,8 @@ export function rowsOf(ports: readonly Port[], ins: ReadonlyMap<string, number>,
   const known = new Map(ports.map((port) => [idOf(port.exporter, port.index), port]))
   for (const id of [...ins.keys(), ...outs.keys()]) {
     const [exporter, index] = id.split(' ') as [string, string]
-    if (!known.has(id) && /^\d+$/.test(index)) known.set(id, { exporter, index: Number(index) })
+    // ifIndex 0 is none: dropped, or for the device itself.
+    if (!known.has(id) && /^[1-9]\d*$/.test(index)) known.set(id, { exporter, index: Number(index) })
   }
   return [...known].map(([id, port]) => {
     const [flowsIn, flowsOut] = [ins.get(id) ?? null, outs.get(id) ?? null]
