@@ -139,6 +139,18 @@ type company struct {
 	greet func(collector *collect.Collector, console string)            // in place of greet
 }
 
+// present is the clock for who compares what flows and counters tell: while the
+// past is written, a second's delay of either is minutes. It stands still then.
+func (c company) present() time.Time {
+	if c.clock == nil {
+		return time.Now()
+	}
+	if now := c.clock(); time.Since(now) < time.Minute {
+		return now
+	}
+	return time.Time{}
+}
+
 // serve builds every piece, runs them in the direction of the data, and stops
 // them in it too: first the sockets, then the store, which seals what came.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.Writer, with company) error {
@@ -332,7 +344,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	run(&rest, ctx, places.Run)
 	run(&rest, ctx, poller.Run)
-	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.clock, File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
+	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.present, File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
 	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted) })
 	if with.run != nil {
 		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector, poller) })
