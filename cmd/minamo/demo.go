@@ -184,6 +184,7 @@ func (d *demonstration) run(ctx context.Context, cfg config.Config) error {
 	}
 	log := newLogger(d.stderr, cfg.Log)
 	d.simulate.Log = log.With("component", "simulate")
+	d.simulate.Keep = 1 // who wants the truth writes it down
 	ctx, d.cancel = context.WithCancel(ctx)
 	defer d.cancel()
 	return serve(ctx, cfg, log, d.stdout, company{
@@ -356,7 +357,7 @@ func (d *demonstration) simulateBeside(ctx context.Context, collector *collect.C
 	}
 	progress := newTaskProgress(d.stderr, "minamo demo", "records", int64(whole))
 	past := d.simulate.Load == 0 // a load has but the begun minute
-	const step = time.Second // sFlow's samples have the time at which they are received
+	const step = time.Second     // sFlow's samples have the time at which they are received
 	told := begin
 	for ctx.Err() == nil {
 		to := network.Now().Add(step)
