@@ -339,11 +339,13 @@ func (x *Exporter) diagnose(all []*compared) {
 			blind = append(blind, c.label())
 		}
 	}
-	common, shared := x.common(all)
+	common, alikeAll := x.common(all)
 	for _, c := range all {
 		if !c.comparable {
 			continue
 		}
+		// Of the same cause as the others' difference, if they have one.
+		shared := alikeAll && !near(common, 1, 2*tolerance) && alike(c.Ratio, common, c.Error+0.1)
 		switch {
 		case c.Error > few && (c.right() || c.Flow == 0):
 			c.Verdict = Unknown
