@@ -114,7 +114,7 @@ func TestThinnedTotalsAreUnbiased(t *testing.T) {
 				return 100
 			}
 			x := address(1)
-			const seconds = 400
+			const seconds = 100
 			for range seconds { // 1000 − 30 per second, times k: with the mean's way there
 				n.run(t, map[netip.Addr]int{x: 970 * k})
 			}
