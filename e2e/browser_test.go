@@ -181,6 +181,37 @@ func TestConsole(t *testing.T) {
 	if got := seen.Steps["rule"].Headings; len(got) != 1 || got[0] != "external" {
 		t.Errorf("the rule that was kept: %v", got)
 	}
+	t.Run("whether flows are right", func(t *testing.T) {
+		list := seen.Steps["exporters"].Headings
+		slices.Sort(list)
+		if len(list) != 2 || !strings.HasPrefix(list[0], "127.0.0.1 ") || !strings.HasPrefix(list[1], "127.0.0.2 ") {
+			t.Errorf("exporters: %v", list)
+		}
+		of := seen.Steps["exporter"]
+		if want := fmt.Sprint("netflow5 0 0 ", stored(t, data, "router ip 127.0.0.1").sum().Flows); len(of.Headings) != 1 || of.Headings[0] != want || of.Charts < 3 {
+			t.Errorf("an exporter's domain, what is missing and what was sent: %v, want %s; %d charts", of.Headings, want, of.Charts)
+		}
+		ports := seen.Steps["interfaces"].Headings
+		if len(ports) != 10 {
+			t.Errorf("interfaces: %v", ports)
+		}
+		for _, port := range ports {
+			word := strings.Split(port, " ")
+			for i, side := range []string{"in", "out"} {
+				filter := fmt.Sprintf("router ip %s and %s if %s", word[0], side, word[1])
+				want := float64(stored(t, data, filter).sum().Bytes) * 8 / 3600
+				if got := decimal(t, word[2+i]); math.Abs(got-want) > 0.001*want+1 {
+					t.Errorf("%s: %f bit/s on the page, want %f", filter, got, want)
+				}
+			}
+		}
+		if timers := seen.Steps["timers"]; timers.Charts != 2 || decimal(t, timers.Headings[0]) < 0.05 {
+			t.Errorf("flows of up to 100 s, spread and not, differ by %v in %d charts", timers.Headings, timers.Charts)
+		}
+		if got := seen.Steps["proof"].Headings[0]; got != "0" {
+			t.Errorf("%s directions compared, where nobody counts", got)
+		}
+	})
 	t.Run("every page", func(t *testing.T) {
 		everything := sums(all)
 		for name, p := range seen.Pages {
