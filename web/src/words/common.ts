@@ -146,7 +146,6 @@ const en = {
   isGone: 'gone',
   errorBand: 'Sampling leaves this uncertain by ± {percent} (95 %).',
   notExact: 'Only the heaviest are known exactly here; a row may lack up to {missing}.',
-  fromCut: 'The range is shorter than asked: {note}',
   noRows: 'Nothing to show: no flows in this range match.',
 
   answering: 'Being answered',
@@ -377,7 +376,6 @@ const ja: Record<Key, string> = {
   isGone: '消滅',
   errorBand: 'サンプリングによる誤差は ± {percent}(95 %)。',
   notExact: '正確なのは上位だけです。各行は最大 {missing} 不足している可能性があります。',
-  fromCut: '要求より短い期間です: {note}',
   noRows: '表示するものがありません。この期間に一致するフローがありません。',
 
   answering: '問い合わせ中',
