@@ -198,6 +198,7 @@ await withPage(url, seen, {}, async (page) => {
     timers: `/timers?exporter=${exporter}&range=15m&refresh=0`,
     counting: `/counting?${range}`,
     drops: `/drops?${range}`,
+    budget: '/budget',
     address: `/addresses/192.0.2.10?${range}`,
     as: `/ases/64500?${range}`,
     exporter: `/exporters/${exporter}?${range}`,
@@ -232,7 +233,7 @@ await withPage(url, seen, {}, async (page) => {
   }
   // A phone: nothing sticks out.
   await page.setViewportSize({ width: 390, height: 844 })
-  for (const name of ['overview', 'explore', 'reports', 'network', 'exporters', 'exporter', 'interfaces', 'interface', 'proof', 'timers', 'counting', 'drops', 'address', 'settings']) {
+  for (const name of ['overview', 'explore', 'reports', 'network', 'exporters', 'exporter', 'interfaces', 'interface', 'proof', 'timers', 'counting', 'drops', 'budget', 'address', 'settings']) {
     await page.goto(url + pages[name])
     await settled(page)
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1)) seen.faults.push(`${name}: wider than a phone`)
