@@ -5,6 +5,9 @@ export const w = words({
   none: 'Nobody exports yet.',
   find: 'Find by address, protocol, what is wrong',
   allWell: 'Nothing is known to be wrong.',
+  flowsWrong: 'Flows are not what interfaces counted:',
+  flowsRight: 'Flows agree with what interfaces counted, in {n} directions.',
+  seeProof: 'what, and how to mend it',
   scoreOf: '{score} of 100',
   scoreTitle: 'How good what it told in the last hour is: 100 where nothing is known to be wrong.',
   noScore: 'No score yet: nothing is known of the last hour.',
@@ -89,6 +92,9 @@ export const w = words({
   none: 'まだエクスポーターがありません。',
   find: 'アドレス・プロトコル・問題で検索',
   allWell: '既知の問題はありません。',
+  flowsWrong: 'フローとインターフェースのカウンターが一致しません:',
+  flowsRight: 'フローは {n} 方向でインターフェースのカウンターと一致しています。',
+  seeProof: '詳細と対処',
   scoreOf: '{score} / 100',
   scoreTitle: '直近 1 時間のデータの品質。既知の問題がなければ 100。',
   noScore: '直近 1 時間の情報がないため、スコアはまだありません。',
@@ -190,6 +196,7 @@ const kinds: Names = {
   egress_only: { en: 'Egress only: drops are invisible', ja: '出力側のみ: 破棄が見えない' },
   ingress_and_egress: { en: 'Ingress and egress: told twice', ja: '入力側と出力側: 二重に通知' },
   thinned: { en: 'Its flows were thinned', ja: 'フローの間引き' },
+  proof: { en: 'Flows disagree with interface counters', ja: 'フローとインターフェースカウンターの不一致' },
 }
 
 /** Where sampling rates are learnt. */
