@@ -23,9 +23,17 @@ type Score struct {
 // Reason is why points were lost.
 type Reason struct {
 	Points int    `json:"points"`
-	Kind   string `json:"kind" enum:"missing_units,kernel_drops,template_missing,malformed,restart,silent,sampling_assumed,sampling_rejected,sampling_mismatch,sampling_applied_twice,clock,times_clamped,active_timer,egress_only,ingress_and_egress,thinned"`
+	Kind   string `json:"kind" enum:"missing_units,kernel_drops,template_missing,malformed,restart,silent,sampling_assumed,sampling_rejected,sampling_mismatch,sampling_applied_twice,clock,times_clamped,active_timer,egress_only,ingress_and_egress,thinned,proof"`
 	Words  string `json:"words" doc:"What is wrong"`
 	Mend   string `json:"mend" doc:"What to do"`
+}
+
+// And is the score with one more reason.
+func (s Score) And(r Reason) Score {
+	s.Score = max(0, s.Score-r.Points)
+	s.Lost = append(slices.Clone(s.Lost), r)
+	slices.SortStableFunc(s.Lost, func(a, b Reason) int { return b.Points - a.Points })
+	return s
 }
 
 // RateShare is a sampling rate, where it was learnt, and how many flows it was of.

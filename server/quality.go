@@ -13,6 +13,7 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/quality"
+	"github.com/minamo-flow/minamo/verify/proof"
 )
 
 // registerExporters declares what tells of exporters, and how good what they
@@ -40,7 +41,7 @@ func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error)
 	out.Body.Exporters = []Exporter{}
 	hour := s.verdicts(time.Hour)
 	for _, x := range s.Collector.Exporters.Status() {
-		out.Body.Exporters = append(out.Body.Exporters, Exporter{x, hour.score(&x)})
+		out.Body.Exporters = append(out.Body.Exporters, Exporter{x, s.withProof(x.Exporter, hour.score(&x))})
 	}
 	return out, nil
 }
@@ -69,7 +70,7 @@ func (s *Server) exporter(_ context.Context, in *exporterInput) (*exporterOutput
 	hour, day := s.verdicts(time.Hour), s.verdicts(24*time.Hour)
 	out := &exporterOutput{ExporterDetails{
 		ExporterDetails: details,
-		Quality:         hour.score(&details.ExporterStatus),
+		Quality:         s.withProof(details.Exporter, hour.score(&details.ExporterStatus)),
 		QualityDay:      day.score(&details.ExporterStatus),
 		Timers:          hour.of[details.Exporter].Timers,
 		Rates:           hour.of[details.Exporter].Rates,
@@ -112,6 +113,43 @@ func (v verdicts) score(x *collect.ExporterStatus) *quality.Score {
 		return &silent
 	}
 	return nil
+}
+
+// provenPoints are what a verdict on flows against interface counters costs.
+// What is not here costs its points by what the exporter's datagrams tell.
+var provenPoints = map[proof.Verdict]int{
+	proof.RateNotApplied: 40, proof.RateWrong: 40, proof.RateAppliedTwice: 40, proof.DoubleCount: 20,
+	proof.DirectionMissing: 30, proof.HalfMissing: 30, proof.LoadLoss: 20, proof.ProtocolMissing: 20, proof.TooHigh: 20, proof.TooLow: 20,
+}
+
+// withProof takes points off for what the comparison with interface counters
+// found: the worst verdict, once.
+func (s *Server) withProof(exporter netip.Addr, score *quality.Score) *quality.Score {
+	if s.watcher == nil || score == nil {
+		return score
+	}
+	var worst proof.Alert
+	places := 0
+	for _, a := range s.watcher.Alerts() {
+		if a.Exporter != exporter || provenPoints[a.Verdict] == 0 {
+			continue
+		}
+		if provenPoints[a.Verdict] > provenPoints[worst.Verdict] {
+			worst, places = a, 0
+		}
+		if a.Verdict == worst.Verdict {
+			places++
+		}
+	}
+	if places == 0 {
+		return score
+	}
+	words := fmt.Sprintf("Against interface counters: %s", worst.Words)
+	if places > 1 {
+		words += fmt.Sprintf(" So it is in %d directions of interfaces.", places)
+	}
+	less := score.And(quality.Reason{Points: provenPoints[worst.Verdict], Kind: "proof", Words: words, Mend: worst.Mend})
+	return &less
 }
 
 type qualityInput struct {
