@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/store"
+	"github.com/minamo-flow/minamo/verify/counting"
 )
 
 // Two routers with an interface 1 to the outside and an interface 11 to each
@@ -238,4 +240,86 @@ func TestScopeReadsFlowsWhereBytesAreToldTwice(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What the SQL of a scope counts is what its rule counts of the sums, whatever
+// records lack: of small random networks, of which some meter only what goes out.
+func TestScopesAreTheirRules(t *testing.T) {
+	e := newEngine(t)
+	exits, unsaid := 0, 0
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 5))
+		names := Names{Roles: map[InterfaceID]string{}}
+		var sums []counting.Sum
+		b := flow.NewBatch(1)
+		for router := range byte(3) {
+			exporter := netip.AddrFrom4([4]byte{192, 0, 2, router})
+			for index := range uint32(5) {
+				names.Roles[InterfaceID{exporter, index + 1}] = pick(random, "core", "core", "external", "customer", "internal")
+			}
+			style := random.IntN(4) // ingress, egress, both, or unsaid egress
+			if seed%4 == 0 {
+				style = 1 + 2*random.IntN(2)
+			}
+			for range 12 {
+				in, out := random.IntN(7)-1, random.IntN(6)
+				if style == 1 || style == 3 {
+					in = pick(random, 1, 2, 3, 4, 5)
+					out = 1
+					for out < 5 && names.Roles[InterfaceID{exporter, uint32(out)}] == "core" {
+						out++
+					}
+				}
+				i := b.Extend(1)
+				b.SetAddr(flow.Exporter, i, flow.AddrFrom(exporter))
+				b.SetUint(flow.Start, i, epoch)
+				b.SetUint(flow.End, i, epoch+1000)
+				b.SetUint(flow.Packets, i, 1)
+				b.SetUint(flow.Bytes, i, random.Uint64N(1e6))
+				b.SetUint(flow.SamplingRate, i, 10)
+				s := counting.Sum{Exporter: exporter, Amount: counting.Amount{Flows: 1, Packets: 10, Bytes: b.U64(flow.Bytes)[i] * 10}}
+				if in >= 0 {
+					b.SetUint(flow.InIf, i, uint64(in))
+					s.In = uint32(in)
+				}
+				if out > 0 || random.IntN(2) == 0 {
+					b.SetUint(flow.OutIf, i, uint64(out))
+					s.Out = uint32(out)
+				}
+				switch {
+				case style == 1 || style == 2 && random.IntN(2) == 0:
+					b.SetUint(flow.Direction, i, flow.Egress)
+					s.Direction = counting.Egress
+				case style != 3 && random.IntN(4) > 0:
+					b.SetUint(flow.Direction, i, flow.Ingress)
+					s.Direction = counting.Ingress
+				}
+				sums = append(sums, s)
+			}
+		}
+		if err := e.SetNames(t.Context(), names); err != nil {
+			t.Fatal(err)
+		}
+		network := counting.Network(sums, func(i counting.Interface) string { return names.Roles[InterfaceID(i)] })
+		if network.Exit {
+			exits++
+		}
+		if len(network.EgressUnsaid) > 0 {
+			unsaid++
+		}
+		files := Of(writeParquet(t, e, b))
+		for scope, rule := range map[Scope]counting.Rule{ScopeAll: {}, ScopeOnce: counting.Once(sums), ScopeNetwork: network} {
+			a, err := e.Report(t.Context(), files, Report{Scope: scope, From: time.UnixMilli(epoch), To: time.UnixMilli(epoch + 2000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := Sums(rule.Total(sums)); a.Total.Sums != want {
+				t.Errorf("seed %d, %s: %+v, want %+v by %+v", seed, scope, a.Total.Sums, want, rule)
+			}
+		}
+	}
+	if exits == 0 || unsaid == 0 {
+		t.Errorf("%d networks were counted where packets leave, %d had exporters that meter what goes out and do not say so", exits, unsaid)
+	}
+	t.Logf("%d by exit, %d with unsaid egress", exits, unsaid)
 }
