@@ -65,7 +65,8 @@ func TestConsole(t *testing.T) {
 	data := t.TempDir()
 	s := serve(t, data)
 	o := newOffice(t, s.listen)
-	for minute := 56; minute >= 1; minute-- {
+	// Nothing leaves the last hour while the pages are walked, which takes minutes.
+	for minute := 45; minute >= 1; minute-- {
 		o.export(t, time.Now().Add(-time.Duration(minute)*time.Minute), time.Minute, 60)
 	}
 	eventually(t, "the flows are stored", func() bool { return countOf(t, data) == o.sent() })
@@ -199,9 +200,10 @@ func TestConsole(t *testing.T) {
 			word := strings.Split(port, " ")
 			for i, side := range []string{"in", "out"} {
 				filter := fmt.Sprintf("router ip %s and %s if %s", word[0], side, word[1])
-				want := float64(stored(t, data, filter).sum().Bytes) * 8 / 3600
-				if got := decimal(t, word[2+i]); math.Abs(got-want) > 0.001*want+1 {
-					t.Errorf("%s: %f bit/s on the page, want %f", filter, got, want)
+				bits := float64(stored(t, data, filter).sum().Bytes) * 8
+				// The hour is widened to whole minutes.
+				if seconds := bits / decimal(t, word[2+i]); math.Abs(seconds-3600) > 1 && math.Abs(seconds-3660) > 1 {
+					t.Errorf("%s: %s bit/s on the page, minamo flows has %f bits", filter, word[2+i], bits)
 				}
 			}
 		}
