@@ -190,7 +190,7 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 		if flow <= 0 {
 			return farOff
 		}
-		return min(farOff, 1.5*f.Error*math.Sqrt(total/flow)) // lengths of packets differ: half as much again
+		return min(farOff, f.Error*math.Sqrt(total/flow))
 	}
 	sum := func(from, to int) (counter, flow float64, n int) {
 		for i := from; i < to; i++ {

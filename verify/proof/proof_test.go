@@ -197,12 +197,12 @@ func TestNoFalseAlarms(t *testing.T) {
 		x := world(seed)
 		for k := range x.Interfaces {
 			f := &x.Interfaces[k]
-			// Of so many sampled packets in all buckets together.
+			// Of so many sampled packets in all buckets together, of lengths that differ.
 			packets := math.Pow(10, 2+4*random.Float64())
-			f.Error = 1.96 / math.Sqrt(packets)
+			f.Error = 1.3 * 1.96 / math.Sqrt(packets)
 			for i := range f.Flow {
 				lambda := packets / float64(len(f.Flow))
-				f.Flow[i] *= max(0, 1+1.3*random.NormFloat64()/math.Sqrt(lambda)) // lengths of packets differ
+				f.Flow[i] *= max(0, 1+1.3*random.NormFloat64()/math.Sqrt(lambda))
 			}
 		}
 		for _, f := range Judge(x) {
