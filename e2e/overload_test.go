@@ -41,6 +41,10 @@ func TestOverloadIsThinned(t *testing.T) {
 	if keptOneIn < 2 || !strings.Contains(s.output.String(), "rows are thinned") {
 		t.Errorf("one in %d is kept:\n%s", keptOneIn, s.output)
 	}
+	var now struct{ Kept *float64 }
+	if s.get(t, "/api/budget", &now); now.Kept == nil || *now.Kept > 600 {
+		t.Errorf("kept: %v", now.Kept)
+	}
 	var kept uint64
 	eventually(t, "everything that came is stored or counted", func() bool {
 		kept, thinned = countOf(t, data), uint64(s.metric(t, "minamo_exporter_problems_total"))

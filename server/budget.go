@@ -130,6 +130,7 @@ type BudgetAnswer struct {
 	From      time.Time        `json:"from"`
 	To        time.Time        `json:"to"`
 	Collector FlowBudget       `json:"collector"`
+	Kept      *float64         `json:"kept" doc:"Flow records per second that are kept now; null where all are, because no more come than the configured limit"`
 	Exporters []ExporterBudget `json:"exporters" doc:"The ones with the most use first"`
 }
 
@@ -225,6 +226,9 @@ func (s *Server) budgets(from, to time.Time) (*BudgetAnswer, error) {
 		return nil, err
 	}
 	answer := &BudgetAnswer{From: from.UTC(), To: to.UTC(), Collector: use(history.Collector, s.Limits.Collector, all, to), Exporters: []ExporterBudget{}}
+	if load := s.Collector.Exporters.Load(); load.Thins > 0 {
+		answer.Kept = &load.Kept
+	}
 	hour, sizes := s.verdicts(time.Hour), s.Collector.Exporters.RecordSizes()
 	kept := map[netip.Addr]uint32{}
 	for _, x := range s.Collector.Exporters.Status() {

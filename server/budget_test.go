@@ -99,7 +99,7 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%+v", c.Days)
 		}
 	}
-	if len(a.Exporters) != 3 {
+	if len(a.Exporters) != 3 || a.Kept != nil {
 		t.Fatalf("%+v", a.Exporters)
 	}
 	for i, want := range []struct {

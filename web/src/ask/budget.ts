@@ -36,6 +36,8 @@ export interface Budgets {
   from: string
   to: string
   collector: FlowBudget
+  /** Flow records a second that are kept, where more come than may. */
+  kept: number | null
   exporters: ExporterBudget[]
 }
 
