@@ -1,6 +1,7 @@
 // The interfaces of all exporters, with what they count now.
 
 import { get } from './api'
+import type { Role } from './roles'
 
 export interface Port {
   exporter: string
@@ -8,7 +9,7 @@ export interface Port {
   name?: string
   description?: string
   alias?: string
-  role?: string
+  role?: Role
   named_by?: string
   /** bit/s; 0 where nobody told. */
   speed?: number

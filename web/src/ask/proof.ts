@@ -111,7 +111,9 @@ interface Overrides {
 
 export const overrides = (signal?: AbortSignal): Promise<Override[]> => get<Overrides>('/api/sampling/overrides', {}, signal).then((answer) => answer.overrides ?? [], (cause) => absent<Override[]>(cause) ?? [])
 
-const same = (a: Override, b: Override) => a.exporter === b.exporter && (a.interface ?? 0) === (b.interface ?? 0)
+const moment = (text: string | undefined) => (text ? Date.parse(text) : null)
+/** same compares where and when, not the rate: an override of another time stays. */
+const same = (a: Override, b: Override) => a.exporter === b.exporter && (a.interface ?? 0) === (b.interface ?? 0) && moment(a.from) === moment(b.from) && moment(a.to) === moment(b.to)
 
 /** change writes the overrides as they are now but for one: it is set, or taken back. */
 async function change(one: Override, edit: (others: Override[]) => Override[]): Promise<void> {

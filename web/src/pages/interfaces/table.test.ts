@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { csv, found, rowsOf, sorted } from './table'
 
 const ports = [
-  { exporter: '192.0.2.1', index: 10, name: 'xe-0/0/10', description: 'TRANSIT "big", AS64500', role: 'external', speed: 1000, in_bps: 200, out_bps: 900, in_discards_ps: 1, out_discards_ps: null, in_verdict: 'healthy', out_verdict: 'loss' },
+  { exporter: '192.0.2.1', index: 10, name: 'xe-0/0/10', description: 'TRANSIT "big", AS64500', role: 'external' as const, speed: 1000, in_bps: 200, out_bps: 900, in_discards_ps: 1, out_discards_ps: null, in_verdict: 'healthy', out_verdict: 'loss' },
   { exporter: '192.0.2.1', index: 2, name: 'xe-0/0/2', description: '=1+1', speed: 0, in_bps: null, out_bps: null },
 ]
 const rows = rowsOf(ports, new Map([['192.0.2.1 2', 50], ['192.0.2.9 3', 7], ['192.0.2.9 null', 1]]), new Map([['192.0.2.1 10', 890]]))

@@ -2,6 +2,12 @@ import { language, words, type Language } from '@/words/i18n'
 
 export const w = words({
   title: 'Flows against counters',
+  role: 'Role',
+  state: 'State',
+  down: 'down',
+  now: 'Counted now',
+  discards: 'Discards',
+  errors: 'Errors',
   explain: 'What flows say went through an interface, beside what the interface counted itself, both with layer-2 headers. Nothing is called wrong that sampling may explain.',
   agree: '{n} of {all} agree',
   allAgree: 'All {all} agree',
@@ -60,6 +66,12 @@ export const w = words({
   up: 'up {span}',
 } as const, {
   title: 'フローとカウンターの比較',
+  role: '役割',
+  state: '状態',
+  down: 'ダウン',
+  now: '現在のカウンター',
+  discards: '破棄',
+  errors: 'エラー',
   explain: 'インターフェースを通過した量を、フローによる値とインターフェース自身のカウンターで比べます(どちらもレイヤー 2 ヘッダー込み)。サンプリングで説明できる差は異常とみなしません。',
   agree: '{all} 中 {n} が一致',
   allAgree: '{all} すべて一致',
