@@ -239,7 +239,7 @@ var Schema = []Field{
 	DroppedPackets:  {Name: "dropped_packets", Kind: Uint64, Unit: "packets", Element: "droppedPacketDeltaCount", Doc: "Packets of the flow that the device dropped; they are not among its packets."},
 	DroppedBytes:    {Name: "dropped_bytes", Kind: Uint64, Unit: "bytes", Element: "droppedOctetDeltaCount", Doc: "Bytes of the flow that the device dropped."},
 	AggregatedFlows: {Name: "aggregated_flows", Kind: Uint64, Unit: "flows", Element: "deltaFlowCount", Doc: "Flows that the device summed up in this one (NetFlow v8, aggregation caches)."},
-	SamplingRate:    {Name: "sampling_rate", Kind: Uint32, Required: true, Element: "samplingInterval, samplingPacketInterval and samplingPacketSpace, samplerRandomInterval", Doc: "One packet in this many was looked at. Queries multiply by it."},
+	SamplingRate:    {Name: "sampling_rate", Kind: Uint32, Required: true, Element: "samplingInterval, samplingPacketInterval and samplingPacketSpace, samplerRandomInterval", Doc: "One packet in this many was looked at. Queries multiply by it. Where rows were thinned (budget.collector) it is as many times greater as rows stand for."},
 	SamplingSource:  {Name: "sampling_source", Kind: Uint8, Required: true, Doc: "Where the sampling rate was learnt.", Names: map[uint64]string{SamplingAssumed: "assumed", SamplingConfigured: "configured", SamplingHeader: "header", SamplingOptions: "options", SamplingRecord: "record"}},
 	SamplerID:       {Name: "sampler_id", Kind: Uint64, Element: "samplerId, selectorId", Doc: "The exporter's sampler that chose the packets."},
 
