@@ -158,25 +158,6 @@ await withPage(url, seen, {}, async (page) => {
   await page.getByRole('status').filter({ hasText: 'Saved' }).waitFor()
   seen.steps.rule = { headings: [await page.getByTestId('rules').locator('select').inputValue()] }
 
-  // What tells whether flows are right: who exports and how, through which
-  // interfaces, and what timers do to a chart.
-  const told = (id, ...names) => page.locator(`[data-testid=${id}] tbody tr`).evaluateAll((all, names) => all.map((tr) => names.map((name) => tr.dataset[name]).join(' ')), names)
-  await page.goto(`${url}/exporters?${range}`)
-  await settled(page)
-  seen.steps.exporters = { headings: await told('exporters', 'key', 'state') }
-  await page.goto(`${url}/exporters/${exporter}?${range}`)
-  await settled(page)
-  seen.steps.exporter = { headings: await told('domains', 'key', 'missing', 'sent'), charts: await page.getByTestId('lines').count() }
-  await page.goto(`${url}/interfaces?${range}&sort=name`)
-  await settled(page)
-  seen.steps.interfaces = { headings: await told('interfaces', 'key', 'in', 'out') }
-  await page.goto(`${url}/timers?exporter=${exporter}&range=15m&refresh=0`)
-  await settled(page)
-  seen.steps.timers = { headings: [await page.getByTestId('difference').getAttribute('data-off')], charts: await page.getByTestId('lines').count() }
-  await page.goto(`${url}/proof?${range}`)
-  await settled(page)
-  seen.steps.proof = { headings: [await page.getByTestId('proof-summary').getAttribute('data-compared')] }
-
   // Every page, in both languages and themes: its tables, and what axe finds.
   const pages = {
     overview: `/?${range}`,
@@ -231,6 +212,27 @@ await withPage(url, seen, {}, async (page) => {
       }
     }
   }
+  // What tells whether flows are right: who exports and how, through which
+  // interfaces, and what timers do to a chart.
+  // The history of exporters is written by the minute: it has the flows once that is over.
+  await page.waitForFunction(async () => (await (await fetch('/api/quality?from=-15m')).json()).exporters.some((one) => one.domains.some((d) => d.flows.some((n) => n > 0))), null, { timeout: 120_000, polling: 1000 })
+  const told = (id, ...names) => page.locator(`[data-testid=${id}] tbody tr`).evaluateAll((all, names) => all.map((tr) => names.map((name) => tr.dataset[name]).join(' ')), names)
+  await page.goto(`${url}/exporters?${range}`)
+  await settled(page)
+  seen.steps.exporters = { headings: await told('exporters', 'key', 'state') }
+  await page.goto(`${url}/exporters/${exporter}?${range}`)
+  await settled(page)
+  seen.steps.exporter = { headings: await told('domains', 'key', 'missing', 'sent'), charts: await page.getByTestId('lines').count() }
+  await page.goto(`${url}/interfaces?${range}&sort=name`)
+  await settled(page)
+  seen.steps.interfaces = { headings: await told('interfaces', 'key', 'in', 'out') }
+  await page.goto(`${url}/timers?exporter=${exporter}&range=15m&refresh=0`)
+  await settled(page)
+  seen.steps.timers = { headings: [await page.getByTestId('difference').getAttribute('data-off')], charts: await page.getByTestId('lines').count() }
+  await page.goto(`${url}/proof?${range}`)
+  await settled(page)
+  seen.steps.proof = { headings: [await page.getByTestId('proof-summary').getAttribute('data-compared')] }
+
   // A phone: nothing sticks out.
   await page.setViewportSize({ width: 390, height: 844 })
   for (const name of ['overview', 'explore', 'reports', 'network', 'exporters', 'exporter', 'interfaces', 'interface', 'proof', 'timers', 'counting', 'drops', 'budget', 'address', 'settings']) {
