@@ -97,7 +97,7 @@ type ProofVerdict struct {
 	Direction proof.Direction `json:"direction" enum:"in,out"`
 	Ratio     *float64        `json:"ratio" doc:"Flows by counters; null where nothing was counted"`
 	Error     float64         `json:"error" doc:"How far off that may be because of sampling (95 %), as a part of it; 1 is no knowledge at all"`
-	Verdict   proof.Verdict   `json:"verdict" enum:"healthy,idle,unknown,not_metered,rate_not_applied,rate_wrong,rate_applied_twice,double_count,direction_missing,half_missing,loss,load_loss,sawtooth,silent,protocol_missing,too_high,too_low"`
+	Verdict   proof.Verdict   `json:"verdict" enum:"healthy,idle,unknown,not_metered,rate_not_applied,rate_wrong,rate_applied_twice,double_count,direction_missing,half_missing,loss,load_loss,sawtooth,silent,protocol_missing,renumbered,too_high,too_low"`
 	Wrong     bool            `json:"wrong" doc:"It is an alarm"`
 	Words     string          `json:"words" doc:"What is found"`
 	Mend      string          `json:"mend" doc:"What to do; empty: nothing"`

@@ -119,7 +119,7 @@ func (v verdicts) score(x *collect.ExporterStatus) *quality.Score {
 // What is not here costs its points by what the exporter's datagrams tell.
 var provenPoints = map[proof.Verdict]int{
 	proof.RateNotApplied: 40, proof.RateWrong: 40, proof.RateAppliedTwice: 40, proof.DoubleCount: 20,
-	proof.DirectionMissing: 30, proof.HalfMissing: 30, proof.LoadLoss: 20, proof.ProtocolMissing: 20, proof.TooHigh: 20, proof.TooLow: 20,
+	proof.DirectionMissing: 30, proof.HalfMissing: 30, proof.LoadLoss: 20, proof.ProtocolMissing: 20, proof.TooHigh: 20, proof.TooLow: 20, proof.Renumbered: 30,
 }
 
 // withProof takes points off for what the comparison with interface counters

@@ -56,13 +56,19 @@ type savedDevice struct {
 
 const stateVersion = 1
 
-// Load reads what devices call their interfaces from the file that a Poller
-// keeps, for commands. That there is none is no error.
-func Load(path string) (map[netip.Addr][]Interface, error) {
+// Known is a device and its interfaces, by ifIndex.
+type Known struct {
+	Device
+	Interfaces []Interface
+}
+
+// Load reads what devices are and call their interfaces from the file that a
+// Poller keeps, for commands. That there is none is no error.
+func Load(path string) (map[netip.Addr]Known, error) {
 	devices, err := load(path)
-	all := map[netip.Addr][]Interface{}
+	all := map[netip.Addr]Known{}
 	for _, d := range devices {
-		all[d.Address] = d.List
+		all[d.Address] = Known{d.Device, d.List}
 	}
 	return all, err
 }

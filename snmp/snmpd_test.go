@@ -154,7 +154,7 @@ func TestAgent(t *testing.T) {
 				t.Errorf("%d of %d interfaces", len(known), len(system))
 			}
 			// What is known outlives us, and commands read it.
-			if kept, err := Load(state); err != nil || len(kept[localhost]) != len(known) {
+			if kept, err := Load(state); err != nil || len(kept[localhost].Interfaces) != len(known) {
 				t.Errorf("%v, %v", kept, err)
 			}
 			if again := poller(t, a, h, state); len(again.Interfaces(localhost)) != len(known) {

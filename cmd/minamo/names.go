@@ -59,8 +59,9 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 
 // interfaceBook is what a data directory knows of interfaces.
 type interfaceBook struct {
-	of    map[netip.Addr][]interfaces.Interface
-	roles *roles.List
+	of      map[netip.Addr][]interfaces.Interface
+	devices map[netip.Addr]snmp.Known
+	roles   *roles.List
 }
 
 func knownInterfaces(data string) (book interfaceBook, err error) {
@@ -68,8 +69,7 @@ func knownInterfaces(data string) (book interfaceBook, err error) {
 	if err != nil {
 		return book, err
 	}
-	asked, err := snmp.Load(devicesFile(data))
-	if err != nil {
+	if book.devices, err = snmp.Load(devicesFile(data)); err != nil {
 		return book, err
 	}
 	if book.roles, err = roles.Open(rolesFile(data)); err != nil {
@@ -77,11 +77,11 @@ func knownInterfaces(data string) (book interfaceBook, err error) {
 	}
 	book.of = map[netip.Addr][]interfaces.Interface{}
 	for x := range told {
-		book.of[x] = interfaces.Of(x, told[x], asked[x])
+		book.of[x] = interfaces.Of(x, told[x], book.devices[x].Interfaces)
 	}
-	for x := range asked {
+	for x, d := range book.devices {
 		if book.of[x] == nil {
-			book.of[x] = interfaces.Of(x, nil, asked[x])
+			book.of[x] = interfaces.Of(x, nil, d.Interfaces)
 		}
 	}
 	return book, nil

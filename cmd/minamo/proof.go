@@ -183,6 +183,12 @@ func proofRows(ctx context.Context, data string, device netip.Addr, from, to tim
 		Counters: counters.Open(counters.Config{Dir: countersDir(data)}, quiet),
 		Quality:  quality.Open(quality.Config{Dir: filepath.Join(data, "quality")}, quiet),
 		Known:    known.boundary,
+		Renumbered: func(device netip.Addr) (at time.Time) {
+			if r := known.devices[device].Renumbered; r != nil {
+				at = *r
+			}
+			return at
+		},
 	}
 	exporters, _, err := proof.Survey(ctx, sources, device, from, to, proof.Step)
 	if err != nil {

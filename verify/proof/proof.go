@@ -41,6 +41,7 @@ const (
 	Sawtooth         Verdict = "sawtooth"
 	Silent           Verdict = "silent" // the exporter tells nothing
 	ProtocolMissing  Verdict = "protocol_missing"
+	Renumbered       Verdict = "renumbered" // interfaces have other numbers, and flows name others than counters
 	TooHigh          Verdict = "too_high"
 	TooLow           Verdict = "too_low"
 )
@@ -375,6 +376,21 @@ func (x *Exporter) diagnose(all []*compared) {
 		default:
 			x.tooLow(c, announced, common, shared)
 		}
+		x.renumbered(c)
+	}
+}
+
+// renumbered is where interfaces got other numbers when it began: then flows and
+// counters are not of the same interface.
+func (x *Exporter) renumbered(c *compared) {
+	if x.Renumbered.IsZero() || x.Renumbered.Sub(c.Since).Abs() > 30*time.Minute {
+		return
+	}
+	switch c.Verdict {
+	case TooHigh, TooLow, HalfMissing, DirectionMissing:
+		c.Verdict = Renumbered
+		c.Words += " Its interfaces have had other numbers since " + clock(x.Renumbered) + ": flows name others by them than SNMP does."
+		c.Mend = "Let the exporter read its interface numbers anew: take metering off and on, or restart its exporting process. Keep numbers over restarts (ifIndex persistence)."
 	}
 }
 
