@@ -13,8 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/minamo-flow/minamo/collect"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/verify/budget"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // registerBudget declares what tells of limits of flow records a second, and

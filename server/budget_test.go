@@ -18,8 +18,8 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/verify/budget"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // planned is a server that knows ten days of three routers, whose daily peaks

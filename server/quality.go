@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/minamo-flow/minamo/collect"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/verify/proof"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // registerExporters declares what tells of exporters, and how good what they

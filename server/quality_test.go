@@ -13,7 +13,7 @@ import (
 
 	"github.com/minamo-flow/minamo/collect"
 	"github.com/minamo-flow/minamo/flow"
-	"github.com/minamo-flow/minamo/quality"
+	"github.com/minamo-flow/minamo/verify/quality"
 	"github.com/minamo-flow/minamo/wire/sflow"
 )
 

@@ -36,11 +36,11 @@ import (
 	"github.com/minamo-flow/minamo/enrich/networks"
 	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/store"
 	"github.com/minamo-flow/minamo/verify/proof"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // Config of a Server.

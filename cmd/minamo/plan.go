@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/config"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/verify/budget"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 const planUsage = `Usage: minamo plan [OPTIONS]

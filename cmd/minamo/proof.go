@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/counters"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/verify/proof"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 const proofUsage = `Usage: minamo proof [OPTIONS] [EXPORTER]

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/minamo-flow/minamo/quality"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // rates are the planned ones, and what the collector gets.

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/minamo-flow/minamo/quality"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // Network is the history of all exporters, and of the collector, of minutes that

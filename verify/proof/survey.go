@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/counters"
-	"github.com/minamo-flow/minamo/quality"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/verify/quality"
 )
 
 // Sources are where a survey finds what it compares.
