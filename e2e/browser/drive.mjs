@@ -97,7 +97,7 @@ await withPage(url, seen, {}, async (page) => {
   // The editor completes words and values; terms are switched off and on.
   await page.locator('.cm-content').click()
   await page.keyboard.type('src as 6450')
-  await page.locator('.cm-tooltip-autocomplete li').first().waitFor()
+  await page.locator('.cm-tooltip-autocomplete li', { hasText: '6450' }).first().waitFor() // not of what was typed before
   seen.steps.completed = { headings: await page.locator('.cm-tooltip-autocomplete li .cm-completionLabel').allInnerTexts() }
   await page.waitForTimeout(300) // the list takes no key that was meant for the text
   await page.keyboard.press('ArrowDown')
