@@ -9,8 +9,8 @@ export function stepFor(milliseconds: number): number {
   return steps.find((step) => milliseconds / 1000 / step <= 800) ?? steps.at(-1)!
 }
 
-/** bestRange is one in which an active timer of so many seconds is well seen: some of its lengths. */
-export const bestRange = (activeSeconds: number): string => (activeSeconds > 900 ? '6h' : activeSeconds > 120 ? '1h' : '15m')
+/** bestRange is one, in milliseconds, in which an active timer of so many seconds is well seen: some of its lengths. */
+export const bestRange = (activeSeconds: number): number => (activeSeconds > 900 ? 6 * 3_600_000 : activeSeconds > 120 ? 3_600_000 : 900_000)
 
 export interface Difference {
   /** Mean distance of the two, as a part of the mean. */

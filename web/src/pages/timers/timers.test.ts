@@ -12,7 +12,7 @@ test('the page of the documentation has the same lines', () => {
 
 test('steps are fine where the range is short', () => {
   expect([900_000, 3_600_000, 6 * 3_600_000, 7 * 86_400_000].map(stepFor)).toEqual([10, 10, 60, 300])
-  expect([60, 300, 1800].map(bestRange)).toEqual(['15m', '1h', '6h'])
+  expect([60, 300, 1800].map(bestRange)).toEqual([900_000, 3_600_000, 21_600_000])
 })
 
 test('a download told at its end is a spike, and a hole before', () => {
