@@ -139,16 +139,26 @@ type company struct {
 	greet func(collector *collect.Collector, console string)            // in place of greet
 }
 
-// present is the clock for who compares what flows and counters tell: while the
-// past is written, a second's delay of either is minutes. It stands still then.
-func (c company) present() time.Time {
+// present returns the clock of who compares what flows and counters tell: while
+// the past is written, a second's delay of either is minutes. It stands still then
+// and until what came is stored. It is for one caller.
+func (c company) present() func() time.Time {
 	if c.clock == nil {
-		return time.Now()
+		return time.Now
 	}
-	if now := c.clock(); time.Since(now) < time.Minute {
-		return now
+	var arrived time.Time
+	return func() time.Time {
+		now := c.clock()
+		switch {
+		case time.Since(now) > time.Minute:
+			arrived = time.Time{}
+		case arrived.IsZero():
+			arrived = time.Now()
+		case time.Since(arrived) > 20*time.Second:
+			return now
+		}
+		return time.Time{}
 	}
-	return time.Time{}
 }
 
 // serve builds every piece, runs them in the direction of the data, and stops
@@ -266,8 +276,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	for i := range cfg.SNMP.Devices {
 		asking.Access = append(asking.Access, cfg.SNMP.Devices[i].SNMP())
 	}
+	every := 5 * time.Second // counter samples are looked at
 	if with.clock != nil {
-		asking.Look = time.Millisecond
+		asking.Look, every = time.Millisecond, 2*time.Millisecond
 	}
 	poller := snmp.New(asking, log.With("component", "snmp"))
 	metrics.MustRegister(counted, poller)
@@ -344,8 +355,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	}
 	run(&rest, ctx, places.Run)
 	run(&rest, ctx, poller.Run)
-	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.present, File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
-	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted) })
+	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.present(), File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
+	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted, every) })
 	if with.run != nil {
 		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector, poller) })
 	}
@@ -367,8 +378,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 
 // countSamples hands the counters that sFlow's counter samples tell to the
 // history of them, until ctx ends.
-func countSamples(ctx context.Context, collector *collect.Collector, history *counters.History) error {
-	tick := time.NewTicker(5 * time.Second)
+func countSamples(ctx context.Context, collector *collect.Collector, history *counters.History, every time.Duration) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		collector.Exporters.InterfaceCounters(func(exporter netip.Addr, list []collect.InterfaceCounters) {
