@@ -23,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/minamo-flow/minamo/collect"
+	"github.com/minamo-flow/minamo/internal/span"
 	"github.com/minamo-flow/minamo/snmp"
 )
 
@@ -561,20 +562,12 @@ func (f File) fault(format string, args ...any) error {
 // MarshalText writes it as it was read.
 func (f File) MarshalText() ([]byte, error) { return []byte(f.Path), nil }
 
-// Duration is a time span: Go's forms (90s, 1h30m), and days (30d).
+// Duration is a length of time: 90s, 1h30m, 30d.
 type Duration time.Duration
 
 func (d *Duration) parse(text string) error {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return fmt.Errorf("expected a duration such as 90s, 12h or 30d, found %q", text)
-		}
-		*d = Duration(time.Duration(n) * 24 * time.Hour)
-		return nil
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil || v < 0 {
+	v, err := span.Parse(text)
+	if err != nil && text != "0" {
 		return fmt.Errorf("expected a duration such as 90s, 12h or 30d, found %q", text)
 	}
 	*d = Duration(v)

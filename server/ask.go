@@ -215,6 +215,7 @@ func size[T any](r reply[T], limit int64) int64 {
 func (s *Server) failed(kind string, begin time.Time, err error) error {
 	outcome, problem := "error", error(huma.Error500InternalServerError("the question could not be answered: "+err.Error()))
 	var engine *duckdb.Error
+	var gone *query.NotKeptError
 	wrong, isWrong := error(nil), false
 	if kind == "sql" {
 		wrong, isWrong = wrongSQL(err)
@@ -223,7 +224,7 @@ func (s *Server) failed(kind string, begin time.Time, err error) error {
 	case isWrong:
 		s.queries.WithLabelValues(kind, "wrong").Observe(time.Since(begin).Seconds())
 		return wrong
-	case errors.Is(err, query.ErrNoRoles):
+	case errors.Is(err, query.ErrNoRoles), errors.As(err, &gone):
 		outcome, problem = "wrong", huma.Error422UnprocessableEntity(err.Error())
 	case errors.Is(err, errFull):
 		outcome, problem = "refused", again(fmt.Sprintf("%d questions run and %d wait already: ask again in a few seconds, or raise query.waiting", s.Concurrency, s.Waiting))

@@ -24,6 +24,7 @@ const pages = {
   timers: '/timers?exporter=127.1.0.5&range=1h',
   counting: '/counting',
   drops: '/drops',
+  budget: '/budget',
   exporter: '/exporters/127.1.0.4',
   interface: '/interfaces/127.1.0.1/7',
   address: '/addresses/198.18.8.28',
