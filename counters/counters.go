@@ -97,7 +97,7 @@ type Record struct {
 type Config struct {
 	Dir      string        // of the files
 	MaxAge   time.Duration // default 35 days
-	MaxBytes int64         // of all files; default 1 GiB. A day has half of it at most
+	MaxBytes int64         // of all files; default 16 GiB. A day has half of it at most
 }
 
 // History keeps the intervals of all interfaces. It is safe for concurrent use.
@@ -134,7 +134,7 @@ func Open(cfg Config, log *slog.Logger) *History {
 		cfg.MaxAge = 35 * 24 * time.Hour
 	}
 	if cfg.MaxBytes <= 0 {
-		cfg.MaxBytes = 1 << 30
+		cfg.MaxBytes = 16 << 30
 	}
 	return &History{cfg: cfg, log: log, file: journal.Appender{Form: files, Dir: cfg.Dir}, last: map[netip.Addr]*device{}}
 }

@@ -191,3 +191,35 @@ func TestDamage(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 }
+
+// BenchmarkTable reads a day of a thousand interfaces that are read each minute,
+// as a survey of the network does.
+func BenchmarkTable(b *testing.B) {
+	h := Open(Config{Dir: b.TempDir()}, quiet)
+	defer h.Close()
+	begin := noon.Truncate(24 * time.Hour)
+	random := rand.New(rand.NewPCG(1, 2))
+	octets := make([]uint64, 50)
+	for minute := range 1440 {
+		at := begin.Add(time.Duration(minute) * time.Minute)
+		for device := range 20 {
+			r := Reading{Device: netip.AddrFrom4([4]byte{192, 0, 2, byte(device)}), Source: SNMP}
+			for i := range octets {
+				octets[i] += random.Uint64N(1e9)
+				r.Interfaces = append(r.Interfaces, Interface{Index: uint32(i + 1), At: at, Uptime: at.Sub(begin) + time.Hour, Speed: 1e10,
+					Amounts: Amounts{InOctets: octets[i], OutOctets: octets[i] / 2, InPackets: octets[i] / 800, OutPackets: octets[i] / 700}})
+			}
+			h.Add(&r)
+		}
+	}
+	info, err := os.Stat(filepath.Join(h.cfg.Dir, begin.Format(time.DateOnly)+".counters"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if table, err := h.Table(netip.Addr{}, 0, begin, begin.Add(24*time.Hour), 5*time.Minute); err != nil || len(table) != 1000 {
+			b.Fatal(len(table), err)
+		}
+	}
+	b.ReportMetric(float64(info.Size())/1440/1000, "B/interval")
+}

@@ -57,6 +57,7 @@ func (r *Record) code(c *journal.Codec) {
 // records of which an interval may reach into [from, to), of one device, or of
 // all where device is none. A Record is valid until each returns.
 func (h *History) Read(device netip.Addr, from, to time.Time, each func(*Record) error) error {
+	var r Record
 	damaged, err := files.Read(h.cfg.Dir, from, to.Add(longestGap), func(payload []byte) error {
 		c := journal.Codec{Data: payload}
 		if device.IsValid() { // most are of others
@@ -66,7 +67,6 @@ func (h *History) Read(device netip.Addr, from, to time.Time, each func(*Record)
 				return nil
 			}
 		}
-		var r Record
 		if r.code(&c); c.Fault != nil || len(c.Data) > 0 {
 			return journal.Damaged
 		}

@@ -109,7 +109,7 @@ func List[E any](c *Codec, elements *[]E, most int, element func(*Codec, *E)) {
 			c.Fail("a list of %d is too long", n)
 			return
 		}
-		*elements = nil
+		*elements = (*elements)[:0] // what was there gives its room
 		for range n {
 			if c.Fault != nil {
 				return
