@@ -14,22 +14,26 @@ type faults struct {
 	announce   probe.Announce
 	domain     uint32
 	active     time.Duration // active timer
-	egress     bool          // meters what leaves, by all interfaces
-	noIngress  bool          // does not meter what comes in
-	core       bool          // meters what comes in from other routers
-	oddPorts   bool          // every second interface is not metered
-	multiplied bool          // multiplies counters by the rate itself, and announces it nevertheless
-	silent     bool          // its exporting process is dead
-	loss       float64       // of datagrams, on their way
-	budget     float64       // bytes a second that its way has room for; 0: all
+	inactive   time.Duration
+	egress     bool       // meters what leaves, by all interfaces
+	noIngress  bool       // does not meter what comes in
+	core       bool       // meters what comes in from other routers
+	oddPorts   bool       // every second interface is not metered
+	bundle     *Interface // of two links, of which only one is metered; nil: none
+	fourOnly   bool       // meters IPv4 alone
+	multiplied bool       // multiplies counters by the rate itself, and announces it nevertheless
+	silent     bool       // its exporting process is dead
+	loss       float64    // of datagrams, on their way
+	budget     float64    // bytes a second that its way has room for; 0: all
 	renumbered bool
+	stale      bool          // exports the numbers that interfaces had before
 	drift      time.Duration // that its clock gains a minute
 }
 
 // healthy is how the router should be set up.
 func (r *Router) healthy() faults {
 	n := r.network
-	f := faults{rate: r.SamplingRate, domain: r.Domain, active: r.Vendor.Active, core: n.cfg.Everywhere}
+	f := faults{rate: r.SamplingRate, domain: r.Domain, active: r.Vendor.Active, inactive: r.Vendor.Inactive, core: n.cfg.Everywhere}
 	if n.cfg.Load > 0 {
 		f.rate = r.loadRate
 	}
@@ -110,7 +114,7 @@ func (r *Router) become(want faults, reboot bool) error {
 		r.boot = now
 		r.cache = nil // with all that is in it
 		clear(r.counted)
-	case want.active != was.active && r.cache != nil: // changed by hand
+	case (want.active != was.active || want.inactive != was.inactive) && r.cache != nil: // changed by hand
 		r.cache.Flush(r.flows)
 		if err := r.send(r.flows, now); err != nil {
 			return err
@@ -119,7 +123,7 @@ func (r *Router) become(want faults, reboot bool) error {
 		r.cache = nil
 	}
 	if r.cache == nil {
-		r.cache = probe.NewCache(probe.CacheConfig{Active: want.active, Inactive: r.Vendor.Inactive, Key: cacheKey})
+		r.cache = probe.NewCache(probe.CacheConfig{Active: want.active, Inactive: want.inactive, Key: cacheKey})
 	}
 	if r.sampler == nil || want.rate != was.rate {
 		r.sampler = probe.NewSampler(probe.SamplerConfig{Rate: want.rate, Method: probe.Probabilistic, Seed: r.random.Uint64()})
@@ -227,6 +231,18 @@ var scenarios = []ScenarioInfo{
 		Look:  "Interfaces that SNMP counts on and that no flow comes in by.",
 		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool { f.oddPorts = true; return false },
 	}, {
+		Name: "half-bundle", Router: "osk-core1",
+		Wrong: "The router's widest line is a bundle of two links on two cards, and one card does not meter.",
+		Truth: "Traffic does not change; whole conversations go by one link or by the other.",
+		Look:  "Flows against SNMP: ratio about 0.5 on that one interface, whose counters are those of both links.",
+		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool { f.bundle = r.widest(); return false },
+	}, {
+		Name: "ipv4-only", Router: "tyo-core1",
+		Wrong: "Somebody binds the metering of interfaces anew and forgets IPv6, which needs a monitor of its own.",
+		Truth: "Traffic does not change; a third of it is IPv6.",
+		Look:  "SNMP counts more than flows, and none of the router's flows is IPv6 any more.",
+		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool { f.fourOnly = true; return false },
+	}, {
 		Name: "acl", Router: "tyo-edge1",
 		Wrong: "An access list denies the router's first enterprise (Aster Foods) all traffic, in both directions.",
 		Truth: "What the customer sends still comes in by its interface and is dropped there; what is for it crosses the network and is dropped in front of it.",
@@ -247,6 +263,15 @@ var scenarios = []ScenarioInfo{
 		Look:  "Durations of up to 30 minutes. Charts that spread bytes over a flow's time are right in the end; the last half hour lacks them, and a chart by time of export is a saw.",
 		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool { f.active = 30 * time.Minute; return false },
 	}, {
+		Name: "slow-timers", flows: true, Router: "osk-core1",
+		Wrong: "Both timers are at their greatest: 30 minutes active, and 10 inactive.",
+		Truth: "Traffic does not change.",
+		Look:  "Flows against SNMP: right in the end, but of the newest half hour most is still to come.",
+		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool {
+			f.active, f.inactive = 30*time.Minute, 10*time.Minute
+			return false
+		},
+	}, {
 		Name: "restart", Router: "osk-edge1",
 		Wrong: "The router restarts, at the beginning and every 30 minutes after.",
 		Truth: "Traffic does not change (the line cards forward on). Flows that were in the cache are lost; counters begin at 0.",
@@ -264,6 +289,15 @@ var scenarios = []ScenarioInfo{
 		Truth: "Traffic does not change. SNMP's ifTable has the new numbers at once.",
 		Look:  "Interfaces that swap their traffic. Names must follow: transit yesterday is transit today.",
 		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool { f.renumbered = true; return false },
+	}, {
+		Name: "stale-numbers", flows: true, Router: "osk-core1",
+		Wrong: "The router numbers its interfaces anew, as in renumber, and its exporting process keeps the old numbers.",
+		Truth: "Traffic does not change.",
+		Look:  "Flows against SNMP: what flows tell of one interface is what another one counted.",
+		apply: func(n *Network, r *Router, f *faults, s *Scenario) bool {
+			f.renumbered, f.stale = true, true
+			return false
+		},
 	}, {
 		Name: "clock-drift", flows: true, Router: "tyo-core1",
 		Wrong: "The router's clock gains a second a minute; at the end it is set right.",

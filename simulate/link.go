@@ -66,14 +66,14 @@ func (r *Router) open() error {
 		Protocol: r.Vendor.Protocol, Style: r.Vendor.Style, Collectors: []string{collector}, Source: r.Addr, Agent: r.Addr,
 		Domain: r.domain, Boot: r.boot, Announce: r.announce, Resend: r.Vendor.Resend,
 		Sampling: probe.SamplerConfig{Rate: r.announced, Method: probe.Probabilistic},
-		Active:   r.active, Inactive: r.Vendor.Inactive,
+		Active:   r.active, Inactive: r.inactive,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := n.dial(ctx, r.Addr, network, address)
 			return &link{Conn: conn, router: r, random: r.random, at: n.now}, err
 		},
 	}
 	for _, f := range r.Interfaces {
-		cfg.Interfaces = append(cfg.Interfaces, probe.Interface{Index: r.indexOf(f), Name: f.Name, Description: f.Alias})
+		cfg.Interfaces = append(cfg.Interfaces, probe.Interface{Index: r.told(f), Name: f.Name, Description: f.Alias})
 	}
 	x, err := probe.NewExporter(cfg, n.cfg.Log.With("router", r.Name))
 	if err != nil {

@@ -74,6 +74,25 @@ func (r *Router) indexOf(f *Interface) uint32 {
 	return f.IfIndex
 }
 
+// told is the ifIndex that the router's flows name an interface by.
+func (r *Router) told(f *Interface) uint32 {
+	if r.stale {
+		return f.IfIndex
+	}
+	return r.indexOf(f)
+}
+
+// widest is the first of the router's fastest interfaces that lead out of the
+// network.
+func (r *Router) widest() (widest *Interface) {
+	for _, f := range r.Interfaces {
+		if f.Role.External() && (widest == nil || f.Speed > widest.Speed) {
+			widest = f
+		}
+	}
+	return widest
+}
+
 // neighbour is the next hop behind an interface.
 func (f *Interface) neighbour(six bool) flow.Addr {
 	if six {

@@ -208,6 +208,44 @@ func TestHalfMetered(t *testing.T) {
 	}
 }
 
+func TestHalfBundle(t *testing.T) {
+	p := perform(t, "half-bundle", Config{})
+	said := map[uint32]float64{}
+	p.each(p.while, p.at, func(b *flow.Batch, i int) {
+		said[b.U32(flow.InIf)[i]] += float64(b.U64(flow.Bytes)[i]) * float64(b.U32(flow.SamplingRate)[i])
+	})
+	bundle := p.network.interfaces["transit-b"]
+	for _, f := range p.at.Interfaces {
+		if was := p.while.truth.interfaces[f.index][0].Bytes; f == bundle {
+			near(t, f.Name, said[f.IfIndex]/float64(was), .5, .15)
+		} else if f.Role.External() {
+			near(t, f.Name, said[f.IfIndex]/float64(was), 1, .12)
+		}
+	}
+}
+
+func TestIPv4Only(t *testing.T) {
+	p := perform(t, "ipv4-only", Config{})
+	six := func(h half) (six, all int) {
+		p.each(h, p.at, func(b *flow.Batch, i int) {
+			if b.Time(flow.Start)[i] < h.truth.Start.UnixMilli() {
+				return // metered before
+			}
+			if all++; !b.Addr(flow.SrcAddr)[i].Is4() {
+				six++
+			}
+		})
+		return six, all
+	}
+	if six, all := six(p.before); six*5 < all {
+		t.Errorf("before, %d flows of %d are IPv6", six, all)
+	}
+	if six, all := six(p.while); six > 0 || all < 1000 {
+		t.Errorf("meanwhile, %d flows of %d are IPv6", six, all)
+	}
+	near(t, "meanwhile", p.ratio(p.while, p.at), .66, .1)
+}
+
 func TestACL(t *testing.T) {
 	p := perform(t, "acl", Config{})
 	c := p.network.interfaces["cust:Aster Foods"]
@@ -249,6 +287,23 @@ func TestActiveTimer(t *testing.T) {
 	if while := longest(p.while); while < 20*60_000 || while > 30*60_000 {
 		t.Errorf("flows of %d ms meanwhile", while)
 	}
+}
+
+func TestSlowTimers(t *testing.T) {
+	p := perform(t, "slow-timers", Config{})
+	near(t, "told so far", p.ratio(p.while, p.at), .5, .3)
+	p.run(45 * time.Minute) // until all of the second half is told
+	said, was, f := 0.0, 0.0, p.network.interfaces["transit-b"]
+	from, to := p.while.truth.Start.UnixMilli(), p.while.truth.Start.Add(29*time.Minute).UnixMilli()
+	p.while.to = p.flows.Len()
+	p.each(p.while, p.at, func(b *flow.Batch, i int) {
+		start, end := b.Time(flow.Start)[i], b.Time(flow.End)[i]
+		if within := float64(min(end, to)-max(start, from)) + 1; b.U32(flow.InIf)[i] == f.IfIndex && within > 0 {
+			said += float64(b.U64(flow.Bytes)[i]) * float64(b.U32(flow.SamplingRate)[i]) * within / float64(end-start+1)
+		}
+	})
+	was = float64(p.while.truth.interfaces[f.index][0].Bytes)
+	near(t, "told in the end", said/was, 1, .06)
 }
 
 func TestRestart(t *testing.T) {
@@ -299,6 +354,23 @@ func TestRenumber(t *testing.T) {
 		}
 	})
 	near(t, transit.Name, bytes/float64(p.while.truth.interfaces[transit.index][0].Bytes), 1, .1)
+}
+
+func TestStaleNumbers(t *testing.T) {
+	p := perform(t, "stale-numbers", Config{})
+	said := map[uint32]float64{}
+	p.each(p.while, p.at, func(b *flow.Batch, i int) {
+		said[b.U32(flow.InIf)[i]] += float64(b.U64(flow.Bytes)[i]) * float64(b.U32(flow.SamplingRate)[i])
+	})
+	for _, e := range p.while.counted {
+		if !e.Role.External() {
+			continue
+		}
+		if e.Interface.IfIndex == e.IfIndex {
+			t.Errorf("%s has its number still", e.Name)
+		}
+		near(t, e.Name, said[e.Interface.IfIndex]/float64(p.while.truth.interfaces[e.index][0].Bytes), 1, .12)
+	}
 }
 
 func TestClockDrift(t *testing.T) {

@@ -70,6 +70,13 @@ func (r *Router) order(from int64) {
 
 // choose lets the router's sampler choose among packets of a stream.
 func (r *Router) choose(s *stream, h int, egress bool, due *[3]uint64, from, to int64) {
+	if r.fourOnly && s.from.is6() {
+		return
+	}
+	at := s.path[h].in
+	if egress {
+		at = s.path[h].out
+	}
 	for i, part := range s.mix {
 		for range r.sampler.Take(due[i]) {
 			c := r.random.Uint64()
@@ -77,7 +84,13 @@ func (r *Router) choose(s *stream, h int, egress bool, due *[3]uint64, from, to 
 			if part.hi > part.lo {
 				bytes += uint32(c >> 40 % uint64(part.hi-part.lo+1))
 			}
-			r.chosen = append(r.chosen, sight{at: from + int64(mix(c)>>16%uint64(to-from)), chance: c, stream: s, bytes: bytes, hop: int16(h), egress: egress})
+			when := from + int64(mix(c)>>16%uint64(to-from))
+			if at == r.bundle {
+				if other := s.relation.conversation(when, c).label&1 == 1; other {
+					continue // by the other link
+				}
+			}
+			r.chosen = append(r.chosen, sight{at: when, chance: c, stream: s, bytes: bytes, hop: int16(h), egress: egress})
 		}
 	}
 }
@@ -134,7 +147,7 @@ func (r *Router) rows(sights []sight, b *flow.Batch) {
 			sport[i], dport[i] = 0, 0
 		}
 		if w.in != nil {
-			inIf[i] = r.indexOf(w.in)
+			inIf[i] = r.told(w.in)
 			if r.routes && w.in.peerAS != 0 {
 				prevAS[i] = w.in.peerAS
 				has.Add(flow.PrevAS)
@@ -145,7 +158,7 @@ func (r *Router) rows(sights []sight, b *flow.Batch) {
 			status[i] = uint8(s.end)
 		}
 		if w.out != nil && !fate(status[i]).dropped() {
-			outIf[i] = r.indexOf(w.out)
+			outIf[i] = r.told(w.out)
 			nextHop[i] = w.out.neighbour(six)
 			has.Add(flow.NextHop)
 			if r.routes {
