@@ -22,6 +22,7 @@ type observation struct {
 	ingress, egress  uint64 // by IE 61
 	sizes            recordSizes
 	scaled, unscaled uint64 // sampled, and its packets a multiple of the rate, or not
+	ipv6, mpls       uint64
 
 	offsets   [offsetRoom]int64 // ms, one in offsetEvery, since last read
 	offsetLen int
@@ -95,6 +96,12 @@ func (o *observation) flows(b *flow.Batch, from, to int, exported int64) {
 		} else {
 			o.ingress++
 		}
+	}
+	if b.Present[row].Has(flow.SrcAddr) && !b.Addr(flow.SrcAddr)[row].Is4() {
+		o.ipv6++
+	}
+	if b.Present[row].Has(flow.MPLSLabel1) {
+		o.mpls++
 	}
 	packets := b.U64(flow.Packets)[row]
 	o.sizes.one(packets, b.U64(flow.Bytes)[row], uint64(to-from))
@@ -173,6 +180,8 @@ type DomainReading struct {
 	Egress         uint64
 	Scaled         uint64 // the same: its packets are a multiple of its sampling rate
 	Unscaled       uint64 // or are not
+	IPv6           uint64 // the same: it is of IPv6
+	MPLS           uint64 // it has labels
 
 	Longest   int64         // ms: the longest flow, since last read
 	Offsets   []int64       // ms, exporter minus collector: some, since last read
@@ -214,7 +223,7 @@ func (x *exporter) reading(histograms bool) Reading {
 		reading := DomainReading{
 			Protocol: key.protocol, Domain: key.id, Datagrams: d.datagrams, Flows: d.flows, Bytes: o.bytes, Units: o.units,
 			Missing: d.loss.missing, MissingSamples: d.sources.missing(), Reordered: d.loss.reorders, Duplicates: d.loss.duplicates, Restarts: d.loss.restarts,
-			Ingress: o.ingress, Egress: o.egress, Scaled: o.scaled, Unscaled: o.unscaled,
+			Ingress: o.ingress, Egress: o.egress, Scaled: o.scaled, Unscaled: o.unscaled, IPv6: o.ipv6, MPLS: o.mpls,
 			Longest: o.longest, Offsets: append([]int64(nil), o.offsets[:o.offsetLen]...),
 		}
 		for _, rate := range o.rates {

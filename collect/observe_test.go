@@ -205,6 +205,25 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/30, "ns/flow")
 }
 
+// TestKinds: of every datagram one flow is looked at, each time another.
+func TestKinds(t *testing.T) {
+	b := rows(4)
+	six := flow.AddrFrom(netip.MustParseAddr("2001:db8::1"))
+	for row, address := range []flow.Addr{six, six, six, flow.AddrFrom4([4]byte{192, 0, 2, 1})} {
+		b.Addr(flow.SrcAddr)[row] = address
+		b.Present[row].Add(flow.SrcAddr)
+	}
+	b.Present[2].Add(flow.MPLSLabel1)
+	var o observation
+	for range 400 {
+		o.datagram(1400, 1)
+		o.flows(b, 0, 4, 1_700_000_100_000)
+	}
+	if o.ipv6 != 300 || o.mpls != 100 {
+		t.Errorf("%d flows of 400 are IPv6, %d have labels", o.ipv6, o.mpls)
+	}
+}
+
 func TestObserveAllocatesNothing(t *testing.T) {
 	batch := rows(30)
 	var o observation

@@ -86,36 +86,10 @@ type ProofInterface struct {
 	Description string     `json:"description,omitempty"`
 	Role        string     `json:"role,omitempty"`
 	Speed       uint64     `json:"speed" doc:"bit/s; 0: nobody told"`
-	ProofVerdict
+	proof.Answer
 	Counter  float64         `json:"counter_bps" doc:"What the interface counted, bits of layer 2 a second, in the time that was judged"`
 	Flow     float64         `json:"flow_bps" doc:"What flows say of it"`
 	Override *rates.Override `json:"override" doc:"The sampling rate that was set by hand here; null: none"`
-}
-
-// ProofVerdict is what was found.
-type ProofVerdict struct {
-	Direction proof.Direction `json:"direction" enum:"in,out"`
-	Ratio     *float64        `json:"ratio" doc:"Flows by counters; null where nothing was counted"`
-	Error     float64         `json:"error" doc:"How far off that may be because of sampling (95 %), as a part of it; 1 is no knowledge at all"`
-	Verdict   proof.Verdict   `json:"verdict" enum:"healthy,idle,unknown,not_metered,rate_not_applied,rate_wrong,rate_applied_twice,double_count,direction_missing,half_missing,loss,load_loss,sawtooth,silent,protocol_missing,renumbered,too_high,too_low"`
-	Wrong     bool            `json:"wrong" doc:"It is an alarm"`
-	Words     string          `json:"words" doc:"What is found"`
-	Mend      string          `json:"mend" doc:"What to do; empty: nothing"`
-	Implied   *uint32         `json:"implied_rate" doc:"The sampling rate that would make it right; null: that is not it"`
-	From      time.Time       `json:"judged_from" doc:"The time that was judged"`
-	To        time.Time       `json:"judged_to"`
-	Since     time.Time       `json:"since" doc:"Since when it is so, as far as the range tells"`
-}
-
-func verdictOf(f *proof.Finding) ProofVerdict {
-	v := ProofVerdict{Direction: f.Direction, Error: min(f.Error, 1), Verdict: f.Verdict, Wrong: f.Verdict.Wrong(), Words: f.Words, Mend: f.Mend, From: f.From, To: f.To, Since: f.Since}
-	if !math.IsInf(f.Ratio, 0) && !f.To.IsZero() {
-		v.Ratio = &f.Ratio
-	}
-	if f.Implied > 0 {
-		v.Implied = &f.Implied
-	}
-	return v
 }
 
 // sources are what a survey compares.
@@ -193,7 +167,7 @@ func (s *Server) proof(ctx context.Context, in *proofInput) (*proofOutput, error
 		for i := range findings {
 			f := &findings[i]
 			k := known[query.InterfaceID{Exporter: address, Index: f.Index}]
-			p := ProofInterface{Exporter: address, Index: f.Index, Name: k.Name, Description: k.Description, Role: k.Role, Speed: k.Speed, ProofVerdict: verdictOf(f), Counter: f.Counter, Flow: f.Flow}
+			p := ProofInterface{Exporter: address, Index: f.Index, Name: k.Name, Description: k.Description, Role: k.Role, Speed: k.Speed, Answer: f.Answer(), Counter: f.Counter, Flow: f.Flow}
 			p.Override = s.override(address, f.Index, to)
 			out.Body.Interfaces = append(out.Body.Interfaces, p)
 			switch {
@@ -249,7 +223,7 @@ type ProofSeries struct {
 
 // ProofDirection are the two lines, in bits of layer 2 a second.
 type ProofDirection struct {
-	ProofVerdict
+	proof.Answer
 	Counter []*float64 `json:"counter_bps" doc:"What the interface counted; null where that is not known"`
 	Flow    []float64  `json:"flow_bps" doc:"What flows say"`
 	Low     []float64  `json:"low_bps" doc:"The least that it may be, for sampling (95 %)"`
@@ -307,7 +281,7 @@ func (s *Server) proofInterface(ctx context.Context, in *struct {
 }
 
 func lines(f *proof.Interface, found *proof.Finding, step time.Duration) ProofDirection {
-	d := ProofDirection{ProofVerdict: verdictOf(found)}
+	d := ProofDirection{Answer: found.Answer()}
 	var total, counted float64
 	known := 0
 	for _, v := range f.Flow {

@@ -42,8 +42,11 @@ Exit status: 0 nothing is wrong, 1 failed, 2 called wrongly, 3 something is wron
 // proofRow is a line of the answer.
 type proofRow struct {
 	Exporter netip.Addr `json:"exporter"`
+	Index    uint32     `json:"index"` // ifIndex
 	Name     string     `json:"name,omitempty"`
-	proof.Finding
+	proof.Answer
+	Counter float64 `json:"counter_bps"` // layer 2, in the time that was judged
+	Flow    float64 `json:"flow_bps"`
 }
 
 func proofCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -99,10 +102,10 @@ func proofCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	wrong := 0
 	shown := []proofRow{}
 	for _, r := range rows {
-		if r.Verdict.Wrong() {
+		if r.Wrong {
 			wrong++
 		}
-		if *all || r.Verdict.Wrong() {
+		if *all || r.Wrong {
 			shown = append(shown, r)
 		}
 	}
@@ -134,7 +137,11 @@ func proofTable(out io.Writer, rows, shown []proofRow, wrong int, location *time
 		if i == 0 {
 			fmt.Fprintln(w, "exporter\tinterface\t\tcounter Mbit/s\tflows Mbit/s\tflows/counter\t±\tverdict\t")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%.2f\t%.4g\t%.1f %%\t%s\t\n", r.Exporter, cmp.Or(r.Name, fmt.Sprint(r.Index)), r.Direction, r.Counter/1e6, r.Flow/1e6, r.Ratio, 100*r.Error, r.Verdict)
+		ratio := "-" // nothing was counted
+		if r.Ratio != nil {
+			ratio = fmt.Sprintf("%.4g", *r.Ratio)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%.2f\t%s\t%.1f %%\t%s\t\n", r.Exporter, cmp.Or(r.Name, fmt.Sprint(r.Index)), r.Direction, r.Counter/1e6, r.Flow/1e6, ratio, 100*r.Error, r.Verdict)
 	}
 	w.Flush()
 	type group struct {
@@ -147,7 +154,7 @@ func proofTable(out io.Writer, rows, shown []proofRow, wrong int, location *time
 	}
 	for _, r := range shown {
 		n := told[group{r.Exporter, r.Verdict}]
-		if !r.Verdict.Wrong() || n == 0 {
+		if !r.Wrong || n == 0 {
 			continue
 		}
 		told[group{r.Exporter, r.Verdict}] = 0
@@ -158,7 +165,7 @@ func proofTable(out io.Writer, rows, shown []proofRow, wrong int, location *time
 	}
 	compared := 0
 	for _, r := range rows {
-		if r.Verdict == proof.Healthy || r.Verdict.Wrong() {
+		if r.Verdict == proof.Healthy || r.Wrong {
 			compared++
 		}
 	}
@@ -198,16 +205,17 @@ func proofRows(ctx context.Context, data string, device netip.Addr, from, to tim
 	for _, address := range slices.SortedFunc(maps.Keys(exporters), netip.Addr.Compare) {
 		for _, f := range proof.Judge(exporters[address]) {
 			name, _ := known.boundary(address, f.Index)
-			rows = append(rows, proofRow{address, name, f})
+			rows = append(rows, proofRow{address, f.Index, name, f.Answer(), f.Counter, f.Flow})
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b proofRow) int { return cmp.Compare(b2i(b.Verdict.Wrong()), b2i(a.Verdict.Wrong())) })
-	return rows, nil
-}
-
-func b2i(b bool) int {
-	if b {
+	slices.SortStableFunc(rows, func(a, b proofRow) int {
+		switch {
+		case a.Wrong == b.Wrong:
+			return 0
+		case a.Wrong:
+			return -1
+		}
 		return 1
-	}
-	return 0
+	})
+	return rows, nil
 }

@@ -70,6 +70,7 @@ type Interface struct {
 	Name      string
 	Direction Direction
 	Boundary  bool // it leads out of the network, or nobody said: that it is metered matters
+	Discards  bool // it throws away what it is given, uncounted: Null0
 
 	Counter []float64 // layer-2 octets; NaN where the counters of that time are not known
 	Flow    []float64 // what flows estimate them to be
@@ -90,6 +91,7 @@ type Exporter struct {
 	Restarts   []time.Time
 	Renumbered time.Time // when its interfaces got other numbers; zero: never
 	Protocols  []string  // netflow5, ipfix …
+	Kinds      []Kind    // of packets that some devices do not meter unless they are told to
 	Interfaces []Interface
 }
 
@@ -98,6 +100,28 @@ type Rate struct {
 	Rate   uint32
 	Source string // record, options, header, configured or assumed
 	Share  float64
+}
+
+// Kind is a kind of packets, and how much of it there is among a choice of flows,
+// in the buckets of the interfaces.
+type Kind struct {
+	Name      string
+	Looked    []float64 // at so many flows
+	Seen      []float64 // so many of them were of this kind
+	Elsewhere float64   // the share that it has in flows of the other exporters
+}
+
+// share is the kind's, of the flows of some buckets; -1 where too few are known.
+func (k *Kind) share(from, to int) float64 {
+	var looked, seen float64
+	for i := from; i < to; i++ {
+		looked += k.Looked[i]
+		seen += k.Seen[i]
+	}
+	if looked < fewLooked {
+		return -1
+	}
+	return seen / looked
 }
 
 // Lost is a time in which a part of the flows is known to be lost.
@@ -129,6 +153,7 @@ const (
 	idle        = 1000 // bit/s
 	mostBuckets = 12   // that a verdict is made of: an hour
 	few         = 0.3  // an error that is too much to compare by
+	fewLooked   = 30   // flows, that are too few to tell which kinds there are
 	farOff      = 10   // an error that says nothing at all
 )
 
@@ -241,7 +266,7 @@ func (x *Exporter) compare(f *Interface, last int) *compared {
 		}
 	}
 	c.late = -1
-	if end := len(f.Flow) - 2; end > last { // the newest two wait for any active timer
+	if end := len(f.Flow) - 1; end > last { // the newest waits for any active timer
 		if counter, flow, n := sum(max(last, end-int(x.Active/x.Step)), end); n > 0 && counter > 0 {
 			c.late = flow / counter
 		}
@@ -341,7 +366,8 @@ func (x *Exporter) diagnose(all []*compared) {
 		}
 	}
 	common, alikeAll := x.common(all)
-	for _, c := range all {
+	var partly []string // where not all of what comes in is told
+	for _, c := range incomingFirst(all) {
 		if !c.comparable {
 			continue
 		}
@@ -355,9 +381,14 @@ func (x *Exporter) diagnose(all []*compared) {
 			c.Verdict = Silent
 			c.Words = "The exporter tells no flows, while the interface counts " + bits(c.Counter) + "."
 			c.Mend = "Look whether its exporting process runs, and whether its datagrams arrive."
-		case c.Direction == Out && len(blind) > 0 && c.copies > 0.9 && !c.right():
+		case c.Direction == Out && c.told.Discards && c.Counter < idle:
+			c.Verdict, c.Words = NotMetered, "What goes here is thrown away, and the device does not count it."
+		case c.Direction == Out && len(blind) > 0 && c.copies > 0.9 && !c.right() && !(c.Ratio > 1 && x.newNumber(c)):
 			c.Verdict = NotMetered
 			c.Words = "What goes out here came in partly by interfaces that are not metered: " + some(blind) + "."
+		case c.Direction == Out && len(partly) > 0 && c.copies > 0.9 && !c.right() && c.Ratio < 1:
+			c.Verdict = NotMetered
+			c.Words = "What goes out here came in partly by interfaces of which flows do not tell all: " + some(partly) + "."
 		case c.right() && x.Active > 5*time.Minute && c.late >= 0 && c.late < 0.9-c.Error:
 			c.Verdict = Sawtooth
 			c.Words = fmt.Sprintf("Flows tell %s of what the interface counted, but only %s of the newest time: the active timer is %v, and long flows are told so late.", percent(c.Ratio), percent(c.late), x.Active.Round(time.Second))
@@ -377,20 +408,54 @@ func (x *Exporter) diagnose(all []*compared) {
 			x.tooLow(c, announced, common, shared)
 		}
 		x.renumbered(c)
+		if c.Direction == In && (c.Verdict == HalfMissing || c.Verdict == TooLow) {
+			partly = append(partly, c.label())
+		}
 	}
+	x.misnamed(all)
 }
 
-// renumbered is where interfaces got other numbers when it began: then flows and
-// counters are not of the same interface.
+// incomingFirst are the same, those of what comes in before those of what goes out:
+// what is wrong there shows here.
+func incomingFirst(all []*compared) []*compared {
+	list := slices.Clone(all)
+	slices.SortStableFunc(list, func(a, b *compared) int { return cmp.Compare(a.Direction, b.Direction) })
+	return list
+}
+
+// newNumber tells whether interfaces got other numbers when it began.
+func (x *Exporter) newNumber(c *compared) bool {
+	return !x.Renumbered.IsZero() && x.Renumbered.Sub(c.Since).Abs() <= 30*time.Minute
+}
+
+// renumbered is where flows and counters have not been of the same interface since
+// interfaces got other numbers.
 func (x *Exporter) renumbered(c *compared) {
-	if x.Renumbered.IsZero() || x.Renumbered.Sub(c.Since).Abs() > 30*time.Minute {
+	if !x.newNumber(c) {
 		return
 	}
 	switch c.Verdict {
-	case TooHigh, TooLow, HalfMissing, DirectionMissing:
-		c.Verdict = Renumbered
-		c.Words += " Its interfaces have had other numbers since " + clock(x.Renumbered) + ": flows name others by them than SNMP does."
-		c.Mend = "Let the exporter read its interface numbers anew: take metering off and on, or restart its exporting process. Keep numbers over restarts (ifIndex persistence)."
+	case TooHigh, TooLow, HalfMissing, DirectionMissing, ProtocolMissing:
+		x.otherNumber(c)
+	}
+}
+
+func (x *Exporter) otherNumber(c *compared) {
+	c.Verdict = Renumbered
+	c.Words += " The device's interfaces have had other numbers since " + clock(x.Renumbered) + ": flows name others by them than SNMP does."
+	c.Mend = "Let the exporter read its interface numbers anew: take metering off and on, or restart its exporting process. Keep numbers over restarts (ifIndex persistence)."
+}
+
+// misnamed finds the interfaces that are not told of because their flows have
+// others' numbers: one of those is then told too much of.
+func (x *Exporter) misnamed(all []*compared) {
+	if !slices.ContainsFunc(all, func(c *compared) bool { return c.Verdict == Renumbered && c.Ratio > 1 }) {
+		return
+	}
+	for _, c := range all {
+		if c.Verdict == NotMetered && c.Direction == In && c.told.Boundary && x.newNumber(c) {
+			x.otherNumber(c)
+		}
 	}
 }
 
@@ -425,6 +490,9 @@ func (x *Exporter) tooHigh(c *compared, announced uint32, common float64, shared
 	default:
 		c.Verdict = TooHigh
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted.", percent(c.Ratio))
+		if c.Counter < idle {
+			c.Words = fmt.Sprintf("Flows tell of %s, and the interface counted next to nothing.", bits(c.Flow))
+		}
 		c.Mend = "Look whether it is metered twice, by subinterfaces or by both directions, and which sampling rate it has."
 	}
 }
@@ -433,6 +501,7 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 	lost := x.lost(c.From, c.To)
 	quiet, busy := x.byLoad(c)
 	wide := 0.05 + c.Error
+	kind, kindWords := x.unmetered(c)
 	five := len(x.Protocols) > 0 && !slices.ContainsFunc(x.Protocols, func(p string) bool { return p != "netflow1" && p != "netflow5" && p != "netflow7" && p != "netflow8" })
 	switch {
 	case quiet > 0 && !five && quiet > 1/(1+tolerance+wide) && busy < 0.9*quiet:
@@ -450,6 +519,10 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 		c.Verdict = ProtocolMissing
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted: NetFlow of this version knows IPv4 alone, and the rest is probably IPv6 or not IP.", percent(c.Ratio))
 		c.Mend = "Export NetFlow v9 or IPFIX, with templates for IPv6."
+	case kind != "":
+		c.Verdict = ProtocolMissing
+		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted, and %s", percent(c.Ratio), kindWords)
+		c.Mend = "Meter " + kind + ", too: many devices want a monitor, a template or a sampler of its own for it, on each interface."
 	case lost > 0.02:
 		c.Verdict = Loss
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted; %s of them are known to be lost on their way.", percent(c.Ratio), percent(lost))
@@ -465,6 +538,26 @@ func (x *Exporter) tooLow(c *compared, announced uint32, common float64, shared 
 		c.Words = fmt.Sprintf("Flows tell %s of what the interface counted.", percent(c.Ratio))
 		c.Mend = "Look what is not metered there: IPv6, MPLS, what is not IP, subinterfaces; and whether the exporter's cache overflows."
 	}
+}
+
+// unmetered finds a kind of packets that explains what is missing: there was some
+// of it before, or there is at other exporters, and there is none here.
+func (x *Exporter) unmetered(c *compared) (name, words string) {
+	for i := range x.Kinds {
+		k := &x.Kinds[i]
+		now, before := k.share(c.from, c.to), k.share(0, c.since)
+		explains := func(share float64) bool { // flows are not bytes: roughly
+			return share > 0.05 && c.Ratio > 0.6*(1-share)
+		}
+		switch {
+		case now < 0 || now > 0.002:
+		case before > 0.01 && explains(before):
+			return k.Name, fmt.Sprintf("none of this exporter's flows has been %s since %s; before, %s were.", k.Name, clock(c.Since), percent(before))
+		case before <= 0.002 && explains(k.Elsewhere):
+			return k.Name, fmt.Sprintf("none of this exporter's flows is %s, while %s are of the others'.", k.Name, percent(k.Elsewhere))
+		}
+	}
+	return "", ""
 }
 
 // wrongRate is where all interfaces of the exporter are off by the same factor.

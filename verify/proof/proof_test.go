@@ -48,6 +48,20 @@ func (x *Exporter) each(from int, of func(f *Interface) bool, change func(f *Int
 	}
 }
 
+// kind tells how much there is of a kind of packets: before a bucket, from there on,
+// and at other exporters.
+func (x *Exporter) kind(name string, from int, before, after, elsewhere float64) {
+	k := Kind{Name: name, Elsewhere: elsewhere}
+	for i := range x.Interfaces[0].Flow {
+		share := before
+		if i >= from {
+			share = after
+		}
+		k.Looked, k.Seen = append(k.Looked, 100), append(k.Seen, 100*share)
+	}
+	x.Kinds = append(x.Kinds, k)
+}
+
 func all(*Interface) bool { return true }
 
 func times(factor float64) func(*Interface, int) {
@@ -123,6 +137,73 @@ func TestVerdicts(t *testing.T) {
 			x.each(90, all, times(.5))
 		}, want: Sawtooth, words: "active timer is 30m"},
 		"a long active timer that does not show": {change: func(x *Exporter) { x.Active = 30 * time.Minute }, want: Healthy},
+		"a long active timer, of which the newest buckets wait": {change: func(x *Exporter) {
+			x.Active = 30 * time.Minute
+			x.each(92, all, times(.2))
+		}, want: Sawtooth},
+		"IPv6 is not metered any more": {change: func(x *Exporter) {
+			x.each(60, all, times(.65))
+			x.kind("IPv6", 60, .35, 0, .4)
+		}, want: ProtocolMissing, words: "has been IPv6 since 2026-11-16 17:00 UTC; before, 35 % were"},
+		"labelled packets never were": {change: func(x *Exporter) {
+			x.each(0, all, times(.7))
+			x.kind("IPv6", 0, .3, .3, .3)
+			x.kind("MPLS", 0, 0, 0, .25)
+		}, want: ProtocolMissing, words: "none of this exporter's flows is MPLS, while 25 % are of the others'"},
+		"IPv6 explains less than that": {change: func(x *Exporter) {
+			x.each(60, all, times(.25))
+			x.kind("IPv6", 60, .35, 0, .35)
+		}, want: RateWrong},
+		"IPv6 is there": {change: func(x *Exporter) {
+			x.each(60, all, times(.5))
+			x.kind("IPv6", 60, .35, .33, .35)
+		}, want: RateWrong, implied: 2000},
+		"nobody has IPv6": {change: func(x *Exporter) {
+			x.each(60, first, times(.5))
+			x.kind("IPv6", 60, 0, 0, 0)
+		}, of: first, want: HalfMissing},
+		"what goes out came in partly": {change: func(x *Exporter) {
+			x.each(60, first, times(.5))
+			x.each(60, func(f *Interface) bool { return f.Direction == Out }, times(.85))
+		}, of: func(f *Interface) bool { return f.Direction == Out }, want: NotMetered, words: "do not tell all: ifIndex 1"},
+		"what is thrown away": {change: func(x *Exporter) {
+			for k := range x.Interfaces {
+				f := &x.Interfaces[k]
+				f.Discards = true
+				clear(f.Counter)
+			}
+		}, of: func(f *Interface) bool { return f.Direction == Out }, want: NotMetered, words: "thrown away"},
+		"nothing is counted": {change: func(x *Exporter) {
+			clear(x.Interfaces[0].Counter)
+		}, of: first, want: TooHigh, words: "counted next to nothing"},
+		"other numbers": {change: func(x *Exporter) { // each counts what its neighbour did
+			x.Renumbered = noon.Add(60 * Step)
+			for k := range x.Interfaces {
+				f := &x.Interfaces[k]
+				for i := 60; i < len(f.Flow); i++ {
+					f.Counter[i] *= float64(f.Index%4+1) / float64(f.Index)
+				}
+			}
+		}, want: Renumbered, words: "other numbers since 2026-11-16 17:00 UTC"},
+		"another number, and flows have the old one": {change: func(x *Exporter) {
+			x.Renumbered = noon.Add(60 * Step)
+			x.each(0, first, func(f *Interface, i int) {
+				f.Flow[i], f.Copies[i] = 0, 0
+				if i < 60 {
+					f.Counter[i] = 0
+				}
+			})
+			x.each(60, func(f *Interface) bool { return f.Index == 2 }, times(3))
+		}, of: first, want: Renumbered},
+		"another number, and it is metered nowhere": {change: func(x *Exporter) {
+			x.Renumbered = noon.Add(60 * Step)
+			x.each(0, first, func(f *Interface, i int) {
+				f.Flow[i], f.Copies[i] = 0, 0
+				if i < 60 {
+					f.Counter[i] = 0
+				}
+			})
+		}, of: first, want: NotMetered},
 		"no traffic": {change: func(x *Exporter) {
 			x.each(0, all, func(f *Interface, i int) { f.Counter[i], f.Flow[i], f.Copies[i] = 100, 0, 0 })
 		}, want: Idle},

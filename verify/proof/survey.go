@@ -10,6 +10,7 @@ import (
 
 	"github.com/minamo-flow/minamo/counters"
 	"github.com/minamo-flow/minamo/query"
+	"github.com/minamo-flow/minamo/verify/counting"
 	"github.com/minamo-flow/minamo/verify/quality"
 )
 
@@ -58,7 +59,7 @@ func Survey(ctx context.Context, s *Sources, device netip.Addr, from, to time.Ti
 			name, boundary = s.Known(key.Device, key.Index)
 		}
 		for _, d := range []Direction{In, Out} {
-			f := Interface{Index: key.Index, Name: name, Direction: d, Boundary: boundary, Counter: make([]float64, n), Flow: make([]float64, n), Copies: make([]float64, n)}
+			f := Interface{Index: key.Index, Name: name, Direction: d, Boundary: boundary, Discards: counting.Discard(name), Counter: make([]float64, n), Flow: make([]float64, n), Copies: make([]float64, n)}
 			for i := range n {
 				octets := series.Amounts[i].InOctets
 				if d == Out {
@@ -179,10 +180,12 @@ func (s *Sources) known(all map[netip.Addr]*Exporter, from, to time.Time) error 
 		return err
 	}
 	var losses quality.Losses
+	kinds := newKinds(all)
 	err = s.Quality.Read(from, to, func(m *quality.Minute) error {
 		losses.Add(m)
 		for i := range m.Exporters {
 			q := &m.Exporters[i]
+			kinds.add(m.At, q)
 			x := all[q.Address]
 			if x == nil {
 				continue
@@ -202,6 +205,7 @@ func (s *Sources) known(all map[netip.Addr]*Exporter, from, to time.Time) error 
 	if err != nil {
 		return err
 	}
+	kinds.compare()
 	for _, i := range losses.Intervals(from, to) {
 		share := 0.0
 		if i.Share != nil {
@@ -233,4 +237,62 @@ func (s *Sources) known(all map[netip.Addr]*Exporter, from, to time.Time) error 
 		}
 	}
 	return nil
+}
+
+// kinds sums up which kinds of packets exporters tell of. They are of exporters that
+// count, and of all others, too: what those meter, these might.
+type kinds struct {
+	of     map[netip.Addr]*Exporter
+	looked map[netip.Addr]float64
+	seen   map[netip.Addr][len(kindNames)]float64
+}
+
+var kindNames = [...]string{"IPv6", "MPLS"}
+
+func newKinds(of map[netip.Addr]*Exporter) *kinds {
+	for _, x := range of {
+		n := len(x.Interfaces[0].Flow)
+		for _, name := range kindNames {
+			x.Kinds = append(x.Kinds, Kind{Name: name, Looked: make([]float64, n), Seen: make([]float64, n)})
+		}
+	}
+	return &kinds{of: of, looked: map[netip.Addr]float64{}, seen: map[netip.Addr][len(kindNames)]float64{}}
+}
+
+func (k *kinds) add(at time.Time, q *quality.Exporter) {
+	x := k.of[q.Address]
+	for i := range q.Domains {
+		d := &q.Domains[i]
+		seen := k.seen[q.Address]
+		k.looked[q.Address] += float64(d.Datagrams)
+		for kind, n := range [len(kindNames)]uint64{d.IPv6, d.MPLS} {
+			seen[kind] += float64(n)
+			if x == nil || at.Before(x.From) {
+				continue
+			}
+			if bucket := int(at.Sub(x.From) / x.Step); bucket < len(x.Kinds[kind].Seen) {
+				x.Kinds[kind].Looked[bucket] += float64(d.Datagrams)
+				x.Kinds[kind].Seen[bucket] += float64(n)
+			}
+		}
+		k.seen[q.Address] = seen
+	}
+}
+
+// compare tells each exporter of all others.
+func (k *kinds) compare() {
+	for address, x := range k.of {
+		for kind := range x.Kinds {
+			var looked, seen float64
+			for other, n := range k.looked {
+				if other != address {
+					looked += n
+					seen += k.seen[other][kind]
+				}
+			}
+			if looked >= fewLooked {
+				x.Kinds[kind].Elsewhere = seen / looked
+			}
+		}
+	}
 }

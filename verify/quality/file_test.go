@@ -32,7 +32,7 @@ func full(at time.Time) *Minute {
 			{Address: one, Malformed: 1, MalformedParts: 2, Waited: 3, Forlorn: 4, Clamped: 5, RateRejected: 6, RateMismatch: 7, Templates: 8, TemplateChanges: 9, Thinned: 10, Domains: []Domain{
 				{
 					Protocol: flow.IPFIX, Domain: 1 << 31, Flows: 1 << 40, Datagrams: 2, Bytes: 3, Units: 4, Missing: -5, MissingSamples: 6,
-					Reordered: 7, Duplicates: 8, Restarts: 9, Ingress: 10, Egress: 11, Scaled: 12, Unscaled: 13, Longest: 14, HasOffset: true, Offset: -3_600_000,
+					Reordered: 7, Duplicates: 8, Restarts: 9, Ingress: 10, Egress: 11, Scaled: 12, Unscaled: 13, IPv6: 15, MPLS: 16, Longest: 14, HasOffset: true, Offset: -3_600_000,
 					Rates:     []collect.RateReading{{Rate: 4096, Source: flow.SamplingOptions, Flows: 7}, {Rate: 1, Source: flow.SamplingAssumed, Flows: 1}},
 					Durations: h, Delays: h,
 				},
@@ -57,7 +57,7 @@ func minutes(t *testing.T, dir string, from, to time.Time) (list []*Minute, dama
 
 func TestMinutesComeBackAsTheyWere(t *testing.T) {
 	a := journal.Appender{Form: files, Dir: filepath.Join(t.TempDir(), "quality")}
-	want := []*Minute{full(noon), {At: noon.Add(time.Minute), Span: time.Minute}, full(noon.Add(12 * time.Hour))}
+	want := []*Minute{full(noon), {At: noon.Add(time.Minute), Span: time.Minute, Exporters: []Exporter{{Address: one, Thinned: 3}}}, full(noon.Add(12 * time.Hour))}
 	for _, m := range want {
 		if err := a.Append(m.At, appendMinute(nil, m), 1<<20); err != nil {
 			t.Fatal(err)

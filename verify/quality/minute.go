@@ -55,6 +55,7 @@ type Domain struct {
 	Reordered, Duplicates, Restarts uint64
 	Ingress, Egress                 uint64 // of a choice of flows
 	Scaled, Unscaled                uint64 // likewise
+	IPv6, MPLS                      uint64 // likewise
 	Longest                         int64  // ms
 	HasOffset                       bool
 	Offset                          int64 // ms, the median
@@ -103,12 +104,28 @@ func (m *Minute) body(c *journal.Codec) {
 	})
 	journal.List(c, &m.Exporters, mostExporters, codeExporter)
 
-	// Who was thinned; minutes of old files end before, and so do those of nobody.
-	if thinned := func(x Exporter) bool { return x.Thinned > 0 }; c.Writing && !slices.ContainsFunc(m.Exporters, thinned) || !c.Writing && len(c.Data) == 0 {
-		return
+	// What was not kept at first: records of old files end before, and so do those of
+	// which there is nothing to tell.
+	thinned := func(x Exporter) bool { return x.Thinned > 0 }
+	kinds := func(x Exporter) bool {
+		return slices.ContainsFunc(x.Domains, func(d Domain) bool { return d.IPv6+d.MPLS > 0 })
 	}
-	for i := range m.Exporters {
-		c.Uint(&m.Exporters[i].Thinned)
+	more := func(some func(Exporter) bool) bool {
+		return c.Writing && slices.ContainsFunc(m.Exporters, some) || !c.Writing && len(c.Data) > 0
+	}
+	if more(thinned) || more(kinds) {
+		for i := range m.Exporters {
+			c.Uint(&m.Exporters[i].Thinned)
+		}
+	}
+	if more(kinds) {
+		for i := range m.Exporters {
+			for k := range m.Exporters[i].Domains {
+				d := &m.Exporters[i].Domains[k]
+				c.Uint(&d.IPv6)
+				c.Uint(&d.MPLS)
+			}
+		}
 	}
 }
 

@@ -191,6 +191,7 @@ func difference(now, was collect.Reading) (x Exporter, moved bool) {
 			Missing: int64(d.Missing - old.Missing), MissingSamples: int64(d.MissingSamples - old.MissingSamples),
 			Reordered: since(d.Reordered, old.Reordered), Duplicates: since(d.Duplicates, old.Duplicates), Restarts: since(d.Restarts, old.Restarts),
 			Ingress: d.Ingress - old.Ingress, Egress: d.Egress - old.Egress, Scaled: d.Scaled - old.Scaled, Unscaled: d.Unscaled - old.Unscaled,
+			IPv6: d.IPv6 - old.IPv6, MPLS: d.MPLS - old.MPLS,
 			Longest: d.Longest, Rates: d.Rates, Durations: d.Durations, Delays: d.Delays,
 		}
 		if len(d.Offsets) > 0 {
