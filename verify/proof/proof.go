@@ -331,7 +331,7 @@ func ratio(flow, counter float64) float64 {
 
 // alike tells whether two ratios may be of the same cause.
 func alike(a, b, uncertain float64) bool {
-	if a < nothing && b < nothing && uncertain > 0 {
+	if a < nothing && b < nothing && uncertain > 0 || math.IsInf(a, 1) && math.IsInf(b, 1) {
 		return true
 	}
 	if uncertain >= farOff {
@@ -431,13 +431,19 @@ func (x *Exporter) newNumber(c *compared) bool {
 // renumbered is where flows and counters have not been of the same interface since
 // interfaces got other numbers.
 func (x *Exporter) renumbered(c *compared) {
-	if !x.newNumber(c) {
-		return
-	}
-	switch c.Verdict {
-	case TooHigh, TooLow, HalfMissing, DirectionMissing, ProtocolMissing:
+	if x.newNumber(c) && c.otherwiseWrong() {
 		x.otherNumber(c)
 	}
+}
+
+// otherwiseWrong tells whether the verdict is one for which there may be a better
+// reason.
+func (c *compared) otherwiseWrong() bool {
+	switch c.Verdict {
+	case TooHigh, TooLow, HalfMissing, DirectionMissing, ProtocolMissing:
+		return true
+	}
+	return false
 }
 
 func (x *Exporter) otherNumber(c *compared) {
@@ -446,14 +452,15 @@ func (x *Exporter) otherNumber(c *compared) {
 	c.Mend = "Let the exporter read its interface numbers anew: take metering off and on, or restart its exporting process. Keep numbers over restarts (ifIndex persistence)."
 }
 
-// misnamed finds the interfaces that are not told of because their flows have
-// others' numbers: one of those is then told too much of.
+// misnamed finds the other interfaces of a device whose flows have others' numbers:
+// those that are not told of, for another is then told too much of, and those whose
+// traffic changed so much that they seem to be wrong only since later.
 func (x *Exporter) misnamed(all []*compared) {
 	if !slices.ContainsFunc(all, func(c *compared) bool { return c.Verdict == Renumbered && c.Ratio > 1 }) {
 		return
 	}
 	for _, c := range all {
-		if c.Verdict == NotMetered && c.Direction == In && c.told.Boundary && x.newNumber(c) {
+		if c.Verdict == NotMetered && c.Direction == In && c.told.Boundary && x.newNumber(c) || c.otherwiseWrong() && c.Since.After(x.Renumbered) {
 			x.otherNumber(c)
 		}
 	}
