@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/internal/journal"
 )
 
@@ -110,8 +111,14 @@ type History struct {
 	last     map[netip.Addr]*device
 	complain bool
 
+	eras atomic.Pointer[[]numbers.Era]
+
 	readings, restarts, resets, failed, damaged atomic.Uint64
 }
+
+// SetEras tells which numbers interfaces had once: from now on answers of then have
+// those of today.
+func (h *History) SetEras(eras []numbers.Era) { h.eras.Store(&eras) }
 
 type device struct {
 	source Source
@@ -187,6 +194,7 @@ func (h *History) Add(r *Reading) {
 	}
 	if record.Restarted {
 		h.restarts.Add(1)
+		clear(d.recent) // numbers may mean others now
 	}
 	if r.Source == SNMP { // it told all: what is not there is gone
 		present := make(map[uint32]bool, len(r.Interfaces))

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/internal/journal"
 )
 
@@ -94,18 +95,25 @@ type Key struct {
 }
 
 // Table reads the series of all interfaces, or those of one device or one
-// interface: index is 0 for all. An interval is spread evenly over its time, as
+// interface: index is 0 for all, and that of today otherwise. An interval is spread evenly over its time, as
 // flows are. restarts has the times at which devices were found restarted.
 func (h *History) Table(device netip.Addr, index uint32, from, to time.Time, step time.Duration) (map[Key]*Series, error) {
 	n := int((to.Sub(from) + step - 1) / step)
 	all := map[Key]*Series{}
+	var eras []numbers.Era
+	if known := h.eras.Load(); known != nil {
+		eras = *known
+	}
 	err := h.Read(device, from, to, func(r *Record) error {
 		for k := range r.Intervals {
 			i := &r.Intervals[k]
-			if index != 0 && i.Index != index || !i.To.After(from) || !i.From.Before(to) {
+			if !i.To.After(from) || !i.From.Before(to) {
 				continue
 			}
-			key := Key{r.Device, i.Index}
+			key := Key{r.Device, numbers.Of(eras, r.Device, i.Index, i.From)}
+			if index != 0 && key.Index != index {
+				continue
+			}
 			s := all[key]
 			if s == nil {
 				s = &Series{Step: step, From: from, Covered: make([]time.Duration, n), Amounts: make([]Amounts, n)}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/flow"
 )
 
@@ -37,6 +38,7 @@ type Engine struct {
 	names  atomic.Pointer[names]
 	named  atomic.Uint64
 	rates  atomic.Pointer[string] // sampling rates by hand, as SQL
+	eras   atomic.Pointer[[]numbers.Era]
 }
 
 // Open starts DuckDB in the process, with nothing in it but the definitions
@@ -168,8 +170,11 @@ func (s statement) text() string {
 }
 
 // over completes the statement with the definition of flows. rates is the
-// sampling rate that counts, as SQL.
-func (s statement) over(src Source, raw bool, rates string) string {
+// sampling rate that counts, as SQL; eras are those of interfaces' numbers.
+func (s statement) over(src Source, raw bool, rates string, eras []numbers.Era) string {
+	if !ofInterfaces(s.text()) {
+		eras = nil
+	}
 	relation := func(name string, src Source) string {
 		flows := "SELECT * FROM no_flows"
 		if len(src.Paths()) > 0 {
@@ -181,7 +186,7 @@ func (s statement) over(src Source, raw bool, rates string) string {
 			}
 			flows = "SELECT * REPLACE (scaled(packets, sampling_rate) AS packets, scaled(bytes, sampling_rate) AS bytes) FROM (\n" + flows + ")"
 		}
-		return name + " AS NOT MATERIALIZED (" + flows + ")"
+		return name + " AS NOT MATERIALIZED (" + today(flows, eras, quote(flow.Start.String())) + ")"
 	}
 	with := []string{relation("flows", src)}
 	if s.again != nil {
@@ -208,7 +213,7 @@ func (e *Engine) run(ctx context.Context, s statement, src Source, raw bool, sca
 	}
 	defer conn.Close()
 	defer progressOf(ctx).watch(conn)()
-	rows, err := conn.QueryContext(ctx, s.over(src, raw, e.byHand()))
+	rows, err := conn.QueryContext(ctx, s.over(src, raw, e.byHand(), e.numbered()))
 	if err == nil {
 		defer rows.Close()
 		for rows.Next() {

@@ -139,7 +139,11 @@ func (e *Engine) label(by []Dimension, key []Value) []Value {
 	}
 	for i := range by {
 		if v := &key[i]; v.Present {
-			if name := n.of(&by[i], exporter, v.Text); name != "" {
+			name := n.of(&by[i], exporter, v.Text)
+			if by[i].naming == nameOfInterface && name == "" {
+				name = e.once(exporter, v)
+			}
+			if name != "" {
 				v.Name = name
 				v.Label = by[i].named(v.Label, name)
 			}

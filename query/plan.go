@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/flow"
 	"github.com/minamo-flow/minamo/rollup"
 )
@@ -254,14 +255,14 @@ func (q *cellQuery) stretches() (pieces []stretch, ok bool) {
 		}
 	}
 	if len(q.scope) == 0 {
-		return fill(q.from, q.to, top), true
+		return q.cover(q.from, q.to, top), true
 	}
 	for _, span := range q.scope {
 		if span.from%minute != 0 || span.to%minute != 0 {
 			return nil, false
 		}
 		first := len(pieces)
-		pieces = append(pieces, fill(span.from, span.to, top)...)
+		pieces = append(pieces, q.cover(span.from, span.to, top)...)
 		for i := first; i < len(pieces); i++ {
 			pieces[i].scope = span.sql
 		}
@@ -362,8 +363,9 @@ func (p *plan) cells(q *cellQuery, step int64) (parts []string) {
 	return parts
 }
 
-// relations define the tables for a statement, from the files that are pinned.
-func (p *plan) relations(src Pinned) (with []string) {
+// relations define the tables for a statement, from the files that are pinned, with
+// interfaces' numbers of today.
+func (p *plan) relations(src Pinned, eras []numbers.Era) (with []string) {
 	for _, name := range p.tables() {
 		cube, _, _ := rollup.Find(name)
 		// The empty first part gives the columns their types.
@@ -371,11 +373,14 @@ func (p *plan) relations(src Pinned) (with []string) {
 		for _, v := range cube.Names() {
 			types = append(types, "NULL::"+columnTypes[v.Kind]+" AS "+quote(v.Name))
 		}
-		sql := name + " AS NOT MATERIALIZED (SELECT * FROM (SELECT " + strings.Join(types, ", ") + " LIMIT 0)"
+		sql := "SELECT * FROM (SELECT " + strings.Join(types, ", ") + " LIMIT 0)"
 		if paths := src.Table(name); len(paths) > 0 {
 			sql += "\nUNION ALL BY NAME SELECT * FROM read_parquet(" + pathList(paths) + ", union_by_name = true, hive_partitioning = false)"
 		}
-		with = append(with, sql+")")
+		if _, has := cube.Key(flow.InIf.String()); has {
+			sql = today(sql, eras, rollup.Bucket)
+		}
+		with = append(with, name+" AS NOT MATERIALIZED ("+sql+")")
 	}
 	return with
 }

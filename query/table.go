@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/flow"
 )
 
@@ -72,6 +73,8 @@ type cellQuery struct {
 	limit    int
 	wanted   *wantedGroups // nil: those that come first
 	rollups  plan
+	eras     []numbers.Era // of interfaces' numbers that the question is about
+	cuts     []int64       // milliseconds, in order: where those begin and end
 
 	fromFlows bool // not from rollups
 	unspread  bool // a flow counts where it ends
@@ -158,6 +161,9 @@ func (e *Engine) askCells(ctx context.Context, archive Archive, q cellQuery) (*c
 	var inGroups, hidden cell
 	values := make([]any, len(q.by))
 	if !q.fromFlows {
+		if err := q.renumber(archive, e.numbered()); err != nil {
+			return nil, err
+		}
 		q.rollups = q.plan()
 	}
 	src, err := archive.Pin(time.UnixMilli(q.from), time.UnixMilli(q.to), q.rollups.tables()...)
@@ -291,7 +297,7 @@ func (q *cellQuery) statement(src Pinned) statement {
 	if q.rollups.faces != nil && len(keys) > 0 {
 		apart = "cells WHERE rest = 0"
 	}
-	with := q.rollups.relations(src)
+	with := q.rollups.relations(src, q.eras)
 	if again := q.rollups.again; again != nil {
 		with = append(with, "selected_again AS NOT MATERIALIZED ("+q.selected("flows_again", again[0].from, again[len(again)-1].to)+")")
 	}

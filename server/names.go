@@ -27,7 +27,7 @@ func (s *Server) keepNames(ctx context.Context) {
 }
 
 // rename gives the engine the names of networks, ASes and interfaces, as they
-// are now.
+// are now, and the numbers that interfaces had once.
 func (s *Server) rename(ctx context.Context) error {
 	n := query.Names{Interfaces: map[query.InterfaceID]string{}, Roles: map[query.InterfaceID]string{}, ASes: s.Places.Names()}
 	for _, w := range s.Networks.All() {
@@ -40,6 +40,13 @@ func (s *Server) rename(ctx context.Context) error {
 		}
 		if i.Role != "" {
 			n.Roles[id] = i.Role
+		}
+	}
+	if s.Poller != nil {
+		eras := s.Poller.Eras()
+		s.Engine.SetEras(eras)
+		if s.Counters != nil {
+			s.Counters.SetEras(eras)
 		}
 	}
 	return s.Engine.SetNames(ctx, n)

@@ -1,6 +1,7 @@
 package snmp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/internal/durable"
 )
 
@@ -51,7 +53,9 @@ type saved struct {
 
 type savedDevice struct {
 	Device
-	List []Interface `json:"list"`
+	List    []Interface      `json:"list"`
+	Changes []numbers.Change `json:"changes,omitempty"`
+	Absent  []Interface      `json:"absent,omitempty"`
 }
 
 const stateVersion = 1
@@ -60,6 +64,7 @@ const stateVersion = 1
 type Known struct {
 	Device
 	Interfaces []Interface
+	Changes    []numbers.Change // of their numbers, the oldest first
 }
 
 // Load reads what devices are and call their interfaces from the file that a
@@ -68,7 +73,7 @@ func Load(path string) (map[netip.Addr]Known, error) {
 	devices, err := load(path)
 	all := map[netip.Addr]Known{}
 	for _, d := range devices {
-		all[d.Address] = Known{d.Device, d.List}
+		all[d.Address] = Known{d.Device, d.List, d.Changes}
 	}
 	return all, err
 }
@@ -98,7 +103,7 @@ func (p *Poller) save() error {
 	for _, address := range slices.SortedFunc(maps.Keys(p.devices), netip.Addr.Compare) {
 		d := p.devices[address]
 		if len(d.list) > 0 {
-			s.Devices = append(s.Devices, savedDevice{d.Device, d.list})
+			s.Devices = append(s.Devices, savedDevice{d.Device, d.list, d.changes, d.absent})
 		}
 	}
 	p.mu.Unlock()
@@ -109,27 +114,57 @@ func (p *Poller) save() error {
 	return durable.WriteFile(p.cfg.StateFile, text)
 }
 
-// moved tells whether interfaces have other numbers than they had: a name that
-// was there once, and is there once now, elsewhere.
-func moved(was, now []Interface) bool {
-	numbers := func(list []Interface) map[string]uint32 {
-		by, twice := map[string]uint32{}, map[string]bool{}
-		for _, i := range list {
-			if _, there := by[i.Name]; there {
-				twice[i.Name] = true
+// mostAbsent is how many interfaces are remembered that a device has no more.
+const mostAbsent = 1 << 12
+
+// moved tells which interfaces have other numbers than they had: those whose name
+// was there once, and is there once now, elsewhere. was holds also those that were
+// absent for a while, as after a restart, when cards come one after the other; absent
+// are those that are now. ok is false where all have their numbers.
+func moved(was, now []Interface) (c numbers.Change, absent []Interface, ok bool) {
+	before, after := onlyOnce(was), onlyOnce(now)
+	taken := map[uint32]bool{}
+	for _, i := range now {
+		taken[i.Index] = true
+	}
+	c.Now = map[uint32]uint32{}
+	for name, i := range after {
+		if old, there := before[name]; there && old.Index != i.Index {
+			c.Now[old.Index] = i.Index
+		}
+	}
+	ok = len(c.Now) > 0
+	for name, old := range before {
+		if _, there := after[name]; there {
+			continue
+		}
+		if taken[old.Index] && !ok {
+			continue // it has another name
+		}
+		if taken[old.Index] {
+			if c.Gone == nil {
+				c.Gone = map[uint32]string{}
 			}
-			by[i.Name] = i.Index
+			c.Gone[old.Index] = name
+			old.Index |= numbers.Gone
 		}
-		for name := range twice {
-			delete(by, name)
-		}
-		return by
-	}
-	before := numbers(was)
-	for name, index := range numbers(now) {
-		if old, there := before[name]; there && old != index && name != "" {
-			return true
+		if len(absent) < mostAbsent {
+			absent = append(absent, old)
 		}
 	}
-	return false
+	slices.SortFunc(absent, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	return c, absent, ok
+}
+
+// onlyOnce are the interfaces whose names no others have.
+func onlyOnce(list []Interface) map[string]Interface {
+	by, twice := map[string]Interface{}, map[string]bool{}
+	for _, i := range list {
+		if _, there := by[i.Name]; there {
+			twice[i.Name] = true
+		}
+		by[i.Name] = i
+	}
+	maps.DeleteFunc(by, func(name string, _ Interface) bool { return twice[name] || name == "" })
+	return by
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minamo-flow/minamo/counters"
+	"github.com/minamo-flow/minamo/enrich/numbers"
 )
 
 // Config of a Poller. The zero value of a field means its default.
@@ -58,9 +59,11 @@ type polled struct {
 	next    time.Time
 	busy    bool
 	list    []Interface
-	session *session // of who asks
-	turns   int      // since names were asked for
-	missed  int      // times in a row that it did not answer
+	changes []numbers.Change // of its interfaces' numbers
+	absent  []Interface      // that it had once: see moved
+	session *session         // of who asks
+	turns   int              // since names were asked for
+	missed  int              // times in a row that it did not answer
 }
 
 // New returns an inert Poller, which knows what was known when the last one
@@ -90,7 +93,7 @@ func New(cfg Config, log *slog.Logger) *Poller {
 		for _, d := range known {
 			if a := p.access(d.Address); a != nil {
 				d.Reachable, d.Version = false, a.version()
-				p.devices[d.Address] = &polled{Device: d.Device, access: a, list: d.List, turns: namesEvery}
+				p.devices[d.Address] = &polled{Device: d.Device, access: a, list: d.List, changes: d.Changes, absent: d.Absent, turns: namesEvery}
 			}
 		}
 	}
@@ -232,9 +235,19 @@ func (p *Poller) ask(ctx context.Context, d *polled) {
 		d.missed = 0
 		if named {
 			d.turns = 1
-			if moved(d.list, list) {
-				device.Renumbered = &device.LastPolled
-				p.log.Warn("interfaces have other numbers now", "device", device.Address, "name", device.Name)
+		}
+		if named && list != nil {
+			change, absent, is := moved(slices.Concat(d.list, d.absent), list)
+			d.absent = absent
+			if is {
+				change.At = device.LastPolled
+				if up := time.Duration(device.Uptime * float64(time.Second)); device.Uptime < d.Uptime && up < at.Sub(d.LastAnswer) {
+					change.At = change.At.Add(-up) // it restarted then
+				}
+				device.Renumbered = &change.At
+				d.changes = append(d.changes, change)
+				d.changes = slices.Clone(d.changes[max(0, len(d.changes)-numbers.Most):])
+				p.log.Warn("interfaces have other numbers now", "device", device.Address, "name", device.Name, "since", change.At, "moved", len(change.Now))
 			}
 		}
 		device.LastAnswer = device.LastPolled
@@ -347,6 +360,18 @@ func (p *Poller) Interfaces(device netip.Addr) []Interface {
 		return d.list
 	}
 	return nil
+}
+
+// Eras are the times in which interfaces of devices had other numbers than they
+// have today.
+func (p *Poller) Eras() (eras []numbers.Era) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for address, d := range p.devices {
+		eras = append(eras, numbers.Eras(address, d.changes)...)
+	}
+	slices.SortStableFunc(eras, func(a, b numbers.Era) int { return a.Device.Compare(b.Device) })
+	return eras
 }
 
 var (

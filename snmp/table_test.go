@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"github.com/minamo-flow/minamo/enrich/numbers"
 )
 
 // agent answers GetBulk from a list of names in their order.
@@ -142,18 +144,33 @@ func TestWords(t *testing.T) {
 }
 
 func TestMoved(t *testing.T) {
-	was := []Interface{{Index: 1, Name: "a"}, {Index: 2, Name: "b"}, {Index: 3, Name: ""}, {Index: 4, Name: "twice"}, {Index: 5, Name: "twice"}}
+	was := []Interface{{Index: 1, Name: "a"}, {Index: 2, Name: "b"}, {Index: 3, Name: ""}, {Index: 4, Name: "twice"}, {Index: 5, Name: "twice"}, {Index: 6, Name: "c"}}
 	for _, x := range []struct {
-		now  []Interface
-		want bool
+		now    []Interface
+		moved  map[uint32]uint32
+		gone   map[uint32]string
+		absent string
 	}{
-		{was, false},
-		{[]Interface{{Index: 1, Name: "renamed"}, {Index: 2, Name: "b"}}, false},
-		{[]Interface{{Index: 2, Name: "a"}, {Index: 1, Name: "b"}}, true},
-		{[]Interface{{Index: 9, Name: "new"}, {Index: 8, Name: ""}, {Index: 7, Name: "twice"}}, false},
+		{was, nil, nil, ""},
+		{[]Interface{{Index: 1, Name: "renamed"}, {Index: 2, Name: "b"}, {Index: 6, Name: "c"}}, nil, nil, ""},
+		{[]Interface{{Index: 2, Name: "a"}, {Index: 1, Name: "b"}, {Index: 6, Name: "c"}}, map[uint32]uint32{1: 2, 2: 1}, nil, ""},
+		{[]Interface{{Index: 9, Name: "new"}, {Index: 8, Name: ""}, {Index: 7, Name: "twice"}}, nil, nil, "1:a 2:b 6:c"},
+		{[]Interface{{Index: 2, Name: "a"}, {Index: 1, Name: "b"}}, map[uint32]uint32{1: 2, 2: 1}, nil, "6:c"},
+		{[]Interface{{Index: 6, Name: "a"}, {Index: 2, Name: "new"}}, map[uint32]uint32{1: 6}, map[uint32]string{2: "b", 6: "c"}, "2147483650:b 2147483654:c"},
 	} {
-		if got := moved(was, x.now); got != x.want {
-			t.Errorf("%v: %v", x.now, got)
+		c, absent, ok := moved(was, x.now)
+		var list []string
+		for _, i := range absent {
+			list = append(list, fmt.Sprintf("%d:%s", i.Index, i.Name))
 		}
+		if ok != (x.moved != nil) || len(c.Now) > 0 && !reflect.DeepEqual(c.Now, x.moved) || !reflect.DeepEqual(c.Gone, x.gone) || strings.Join(list, " ") != x.absent {
+			t.Errorf("%v: %v, absent %v", x.now, c, list)
+		}
+	}
+	// Cards come one after the other: the last to come is known still.
+	_, absent, _ := moved(was, []Interface{{Index: 6, Name: "a"}})
+	c, _, _ := moved(append([]Interface{{Index: 6, Name: "a"}}, absent...), []Interface{{Index: 6, Name: "a"}, {Index: 7, Name: "c"}})
+	if want := (map[uint32]uint32{numbers.Gone | 6: 7}); !reflect.DeepEqual(c.Now, want) {
+		t.Errorf("%v", c)
 	}
 }

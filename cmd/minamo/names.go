@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/minamo-flow/minamo/enrich/geo"
 	"github.com/minamo-flow/minamo/enrich/interfaces"
 	"github.com/minamo-flow/minamo/enrich/networks"
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
@@ -20,8 +22,8 @@ import (
 	"github.com/minamo-flow/minamo/verify/counting"
 )
 
-// setNames tells an engine what numbers are called, and which sampling rates were
-// set by hand, by the files of a data directory.
+// setNames tells an engine what numbers are called, what interfaces' numbers were
+// once, and which sampling rates were set by hand, by the files of a data directory.
 func setNames(ctx context.Context, engine *query.Engine, data string) error {
 	own, err := networks.Open(networksFile(data))
 	if err != nil {
@@ -36,6 +38,7 @@ func setNames(ctx context.Context, engine *query.Engine, data string) error {
 		return err
 	}
 	engine.SetRates(byHand.All())
+	engine.SetEras(known.eras())
 	n := query.Names{Interfaces: map[query.InterfaceID]string{}, Roles: map[query.InterfaceID]string{}, ASes: &lazyASes{data: data}}
 	for _, w := range own.All() {
 		n.Networks = append(n.Networks, query.NetworkName{Number: w.Number, Name: w.Name, Customer: w.Customer, Site: w.Site})
@@ -85,6 +88,14 @@ func knownInterfaces(data string) (book interfaceBook, err error) {
 		}
 	}
 	return book, nil
+}
+
+// eras are the times in which interfaces had other numbers.
+func (b interfaceBook) eras() (eras []numbers.Era) {
+	for _, device := range slices.SortedFunc(maps.Keys(b.devices), netip.Addr.Compare) {
+		eras = append(eras, numbers.Eras(device, b.devices[device].Changes)...)
+	}
+	return eras
 }
 
 // boundary tells what an interface is called, and whether it leads out of the

@@ -180,14 +180,19 @@ func proofRows(ctx context.Context, data string, device netip.Addr, from, to tim
 		return nil, err
 	}
 	defer engine.Close()
+	if err := setNames(ctx, engine, data); err != nil {
+		return nil, err
+	}
 	known, err := knownInterfaces(data)
 	if err != nil {
 		return nil, err
 	}
+	counted := counters.Open(counters.Config{Dir: countersDir(data)}, quiet)
+	counted.SetEras(known.eras())
 	sources := &proof.Sources{
 		Engine:   engine,
 		Archive:  query.Dir(data),
-		Counters: counters.Open(counters.Config{Dir: countersDir(data)}, quiet),
+		Counters: counted,
 		Quality:  quality.Open(quality.Config{Dir: filepath.Join(data, "quality")}, quiet),
 		Known:    known.boundary,
 		Renumbered: func(device netip.Addr) (at time.Time) {
