@@ -108,8 +108,13 @@ func TestProof(t *testing.T) {
 	})
 	t.Run("healthy", func(t *testing.T) {
 		_, all := live(t, "--everywhere", "--scenario", "egress-only:osk-core1"+from, "--scenario", "clock-drift:tyo-core1"+from,
-			"--scenario", "acl:tyo-edge1"+from, "--scenario", "restart:osk-edge1"+from)
+			"--scenario", "acl:tyo-edge1"+from, "--scenario", "restart:osk-edge1"+from, "--scenario", "renumber:tyo-ix1"+from)
 		judge(t, all, nil)
+		for _, p := range all { // an interface is the same whichever number it has
+			if p.Exporter == tyoIX1 && p.Verdict == "healthy" && p.Since.After(begin.Add(30*time.Minute)) {
+				t.Errorf("%s %d %s is compared only since %v", p.Exporter, p.Index, p.Direction, p.Since)
+			}
+		}
 	})
 }
 

@@ -129,7 +129,7 @@ type names struct {
 func (e *Engine) label(by []Dimension, key []Value) []Value {
 	n := e.names.Load()
 	if n == nil {
-		return key
+		n = &names{}
 	}
 	var exporter netip.Addr
 	for i := range by {

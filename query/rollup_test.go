@@ -22,6 +22,12 @@ import (
 // up, with flows of three days.
 func rolledUp(t testing.TB, flows int) (dir string) {
 	t.Helper()
+	return rolledUpAs(t, flows, func(*flow.Batch, int) {})
+}
+
+// rolledUpAs does so with flows that are changed before.
+func rolledUpAs(t testing.TB, flows int, change func(b *flow.Batch, i int)) (dir string) {
+	t.Helper()
 	dir = t.TempDir()
 	r := rand.New(rand.NewPCG(11, 12))
 	const segments = 24
@@ -37,6 +43,7 @@ func rolledUp(t testing.TB, flows int) (dir string) {
 			b.SetUint(flow.Start, j, uint64(end-length))
 			b.SetUint(flow.End, j, uint64(end))
 			b.SetUint(flow.SamplingRate, j, []uint64{1, 1, 1, 1000}[r.IntN(4)])
+			change(b, j)
 		}
 		if _, err := store.WriteSegment(dir, b, sealed); err != nil {
 			t.Fatal(err)
