@@ -14,7 +14,7 @@ test('one is the middle, and twice as far from it as half', () => {
 })
 
 test('a small ratio is a part', () => {
-  expect([ratioWords(1 / 4096), ratioWords(0.5), ratioWords(2.04), ratioWords(0), ratioWords(null)]).toEqual(['1/4096', '0.5×', '2.04×', '0', '–'])
+  expect([ratioWords(1 / 4096), ratioWords(0.5), ratioWords(1), ratioWords(2.04), ratioWords(4096), ratioWords(0), ratioWords(null)]).toEqual(['1/4096', '0.50×', '1.00×', '2.04×', '4096×', '0', '–'])
   expect(['healthy', 'idle', '', 'double_count'].map(signOf)).toEqual(['good', 'unknown', 'unknown', 'bad'])
   expect([utilisation(5e8, 1e9), utilisation(5e8, 0), utilisation(null, 1e9)]).toEqual([0.5, null, null])
 })

@@ -16,11 +16,11 @@ export function rangeOf(ratio: number, error: number): { from: number; to: numbe
   return { from: placeOf(ratio * Math.max(0, 1 - error)), to: placeOf(ratio * (1 + error)) }
 }
 
-/** ratioWords writes small ratios as parts: that is how people think of a sampling rate. */
+/** ratioWords writes small ratios as parts, as people think of a sampling rate; others so that they stand below each other. */
 export function ratioWords(ratio: number | null): string {
   if (ratio === null) return '–'
   if (ratio <= 0) return '0'
-  return ratio < 0.095 ? `1/${digits(1 / ratio)}` : `${digits(ratio)}×`
+  return ratio < 0.095 ? `1/${digits(1 / ratio)}` : `${ratio < 9.995 ? ratio.toFixed(2) : digits(ratio)}×`
 }
 
 /** signOf tells at a glance how a verdict is. */
