@@ -33,7 +33,8 @@ type exportersOutput struct {
 // Exporter is one of the list.
 type Exporter struct {
 	collect.ExporterStatus
-	Quality *quality.Score `json:"quality" doc:"How good what it told in the last hour is, and why it is not better; null where nothing is known of that yet"`
+	Quality *quality.Score      `json:"quality" doc:"How good what it told in the last hour is, and why it is not better; null where nothing is known of that yet"`
+	Rates   []quality.RateShare `json:"rates" doc:"The sampling rates of its flows of the last hour, those of most flows first, and where each was learnt"`
 }
 
 func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error) {
@@ -41,7 +42,7 @@ func (s *Server) exporters(context.Context, *struct{}) (*exportersOutput, error)
 	out.Body.Exporters = []Exporter{}
 	hour := s.verdicts(time.Hour)
 	for _, x := range s.Collector.Exporters.Status() {
-		out.Body.Exporters = append(out.Body.Exporters, Exporter{x, s.withProof(x.Exporter, hour.score(&x))})
+		out.Body.Exporters = append(out.Body.Exporters, Exporter{x, s.withProof(x.Exporter, hour.score(&x)), hour.rates(x.Exporter)})
 	}
 	return out, nil
 }
@@ -73,11 +74,8 @@ func (s *Server) exporter(_ context.Context, in *exporterInput) (*exporterOutput
 		Quality:         s.withProof(details.Exporter, hour.score(&details.ExporterStatus)),
 		QualityDay:      day.score(&details.ExporterStatus),
 		Timers:          hour.of[details.Exporter].Timers,
-		Rates:           hour.of[details.Exporter].Rates,
+		Rates:           hour.rates(details.Exporter),
 	}}
-	if out.Body.Rates == nil {
-		out.Body.Rates = []quality.RateShare{}
-	}
 	return out, nil
 }
 
@@ -101,6 +99,13 @@ func (s *Server) verdicts(length time.Duration) (v verdicts) {
 		s.Log.Warn("the quality of exporters cannot be read", "error", err)
 	}
 	return v
+}
+
+// rates of an exporter's flows, those of most first.
+func (v verdicts) rates(exporter netip.Addr) []quality.RateShare {
+	list := append([]quality.RateShare{}, v.of[exporter].Rates...)
+	slices.SortStableFunc(list, func(a, b quality.RateShare) int { return cmp.Compare(b.Flows, a.Flows) })
+	return list
 }
 
 // score of an exporter; nil where nothing is known of it.

@@ -32,6 +32,15 @@ export interface Score {
   lost: Lost[] | null
 }
 
+/** A sampling rate, where it was learnt, and of how many flows it is. */
+export interface Rate {
+  protocol: string
+  domain: number
+  rate: number
+  source: string
+  flows: number
+}
+
 interface Status {
   exporter: string
   name?: string
@@ -40,6 +49,8 @@ interface Status {
   templates: number
   malformed: number
   quality: Score | null
+  /** Of the flows of the last hour, those of most first. */
+  rates: Rate[] | null
   problems: Record<string, number>
   domains: Domain[] | null
 }
@@ -51,7 +62,6 @@ export interface Exporter extends Status {
   /** What was received, and what is known to be missing, in the protocol's units: flows, datagrams or messages. */
   units: number
   missing: number
-  announced: number[]
 }
 
 /** exporters asks for all of them, by address. */
@@ -72,7 +82,6 @@ export function summed(one: Status): Exporter {
     // NetFlow v5 and IPFIX count flows, v9 and sFlow datagrams.
     units: sum((d) => (/netflow5|ipfix/.test(d.protocol) ? d.flows : d.datagrams)),
     missing: sum((d) => d.missing_units),
-    announced: [...new Set(domains.flatMap((d) => (d.sampling ?? []).map((s) => s.rate)))].sort((a, b) => a - b),
   }
 }
 
@@ -115,7 +124,7 @@ interface Details {
   quality_day: Score | null
   /** Of its cache, as its flows show them; null where they do not. */
   timers: { active: Timer | null; inactive: Timer | null; longest_seconds: number; flows: number }
-  rates: { protocol: string; domain: number; rate: number; source: string; flows: number }[] | null
+  rates: Rate[] | null
   skipped: Skipped[] | null
   template_records: Template[] | null
 }

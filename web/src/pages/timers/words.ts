@@ -4,7 +4,7 @@ export const w = words(
   {
     exporter: 'Exporter',
     step: 'Points of',
-    detected: 'Detected from its flows:',
+    detected: 'Detected from its flows of the last hour:',
     activeIs: 'active timer {span}',
     inactiveIs: 'inactive timer {span}',
     noActive: 'active timer: its flows do not show it',
@@ -32,7 +32,7 @@ export const w = words(
   {
     exporter: 'エクスポーター',
     step: '点の間隔',
-    detected: 'フローからの検出:',
+    detected: '直近 1 時間のフローからの検出:',
     activeIs: 'アクティブタイマー {span}',
     inactiveIs: 'インアクティブタイマー {span}',
     noActive: 'アクティブタイマー: フローからは判別できません',
