@@ -96,7 +96,7 @@ func (s *series) rise(least float64) (r rise, risen bool) {
 		after := all.less(past)
 		apart := after.value() - past.value()
 		if weight := apart * apart * past.all * after.all; apart > 0 && weight > greatest {
-			greatest, before, r.since = weight, past, i+1
+			greatest, before, r.since = weight, past.less(s.steps[i]), i+1 // it may have begun within that step
 		}
 	}
 	if greatest == 0 || r.since < first+leastBefore {
