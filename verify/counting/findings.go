@@ -127,9 +127,10 @@ func copied(ways []Way, rule func([]Sum) Rule) [][]float64 {
 		steps = len(ways[i].Packets)
 		copies[i] = make([]float64, steps)
 	}
+	var sums []Sum // of a step
+	var of []int   // the ways that they are of
 	for step := range steps {
-		var sums []Sum
-		var of []int
+		sums, of = sums[:0], of[:0]
 		for i := range ways {
 			if n := ways[i].Packets[step]; n > 0 {
 				s := ways[i].Sum
