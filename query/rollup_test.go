@@ -107,6 +107,7 @@ func TestRollupsTellWhatFlowsTell(t *testing.T) {
 		{"", "in role external", "interfaces"},
 		{"in_role,out_role", "", "interfaces"},
 		{"forwarding_status", "", "interfaces"},
+		{"exporter,in_if,out_if,forwarding_status,direction", "", "interfaces"}, // what verify/totals asks every five minutes
 		{"src_as,dst_as", "", "as"},
 		{"src_as", "not src as 64500", "src_as"},
 		{"dst_as", "", "dst_as"},

@@ -41,6 +41,7 @@ import (
 	"github.com/minamo-flow/minamo/store"
 	"github.com/minamo-flow/minamo/verify/proof"
 	"github.com/minamo-flow/minamo/verify/quality"
+	"github.com/minamo-flow/minamo/verify/totals"
 )
 
 // Config of a Server.
@@ -85,7 +86,8 @@ type Server struct {
 	handler http.Handler
 
 	budgetDays budgetDays
-	watcher    *proof.Watcher // nil until Watch
+	watcher    *proof.Watcher  // nil until Watch
+	totals     *totals.Watcher // nil until WatchTotals
 
 	queue     *queue
 	questions questions

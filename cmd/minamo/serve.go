@@ -37,6 +37,7 @@ import (
 	"github.com/minamo-flow/minamo/store"
 	"github.com/minamo-flow/minamo/verify/proof"
 	"github.com/minamo-flow/minamo/verify/quality"
+	"github.com/minamo-flow/minamo/verify/totals"
 	"github.com/minamo-flow/minamo/web"
 )
 
@@ -338,7 +339,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	storing, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopStoring()
 	var storeDone, rest sync.WaitGroup
-	failures := make(chan error, 10) // one of each at most; also those of stopping
+	failures := make(chan error, 11) // one of each at most; also those of stopping
 	run := func(group *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
 		group.Go(func() {
 			if err := f(ctx); err != nil {
@@ -356,6 +357,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, stdout io.W
 	run(&rest, ctx, places.Run)
 	run(&rest, ctx, poller.Run)
 	run(&rest, ctx, site.Watch(proof.WatcherConfig{Clock: with.present(), File: filepath.Join(cfg.Data, "proof.json")}, log.With("component", "proof")).Run)
+	run(&rest, ctx, site.WatchTotals(totals.Config{Clock: with.present()}, log.With("component", "totals")).Run)
 	run(&rest, ctx, func(ctx context.Context) error { return countSamples(ctx, collector, counted, every) })
 	if with.run != nil {
 		run(&rest, ctx, func(ctx context.Context) error { return with.run(ctx, collector, poller) })

@@ -5,8 +5,9 @@
 // Its functions are pure. They are given sums of records by exporter, interfaces
 // and direction, and what interfaces are for. The query engine asks them which
 // records a scope takes (Once, Network); the server shows what each interface
-// exports, and what to change (Cover). docs/counting.md explains the rules to
-// operators.
+// exports, and what to change (Cover). FindCopies and FindDrops are given the same
+// over time, and tell what an operator should hear of; verify/totals asks them.
+// docs/counting.md explains the rules to operators.
 package counting
 
 import (

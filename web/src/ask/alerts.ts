@@ -1,8 +1,9 @@
 /** What is wrong now, of /api/alerts. */
 import { get } from './api'
+import { formatRange } from './state'
 
 export interface Alert {
-  kind: 'proof' | 'quality'
+  kind: 'proof' | 'quality' | 'counting' | 'drops'
   what: string
   exporter: string
   interfaces: { index: number; name?: string; direction: 'in' | 'out' }[]
@@ -12,3 +13,9 @@ export interface Alert {
 }
 
 export const alerts = (signal?: AbortSignal): Promise<Alert[]> => get<{ alerts: Alert[] }>('/api/alerts', {}, signal).then((answer) => answer.alerts)
+
+const minute = 60_000
+
+/** around is the range that shows how it was before, and what it is now: from an hour before it began. */
+export const around = (since: string | null, now: number): string =>
+  since ? formatRange({ last: Math.ceil((now - Date.parse(since)) / minute + 60) * minute }) : '6h'
