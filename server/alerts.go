@@ -25,7 +25,6 @@ func (s *Server) registerAlerts(api huma.API) {
 // is dropped, while the server runs.
 func (s *Server) WatchTotals(cfg totals.Config, log *slog.Logger) *totals.Watcher {
 	cfg.Engine, cfg.Archive = s.Engine, query.Dir(s.DataDir)
-	cfg.Renumbered = s.sources(cfg.Archive).Renumbered
 	cfg.Known = func() (list []counting.Named) {
 		for _, i := range s.knownInterfaces() {
 			list = append(list, counting.Named{Interface: counting.Interface{Exporter: i.Exporter, Index: i.Index}, Name: i.Name, Description: i.Description, Role: i.Role})

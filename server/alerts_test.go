@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/minamo-flow/minamo/flow"
-	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/verify/totals"
 )
 
@@ -109,10 +108,5 @@ func TestAlertsOfTotals(t *testing.T) {
 	}
 	if said := strings.Join(metrics(), "\n"); !strings.Contains(said, `scope="network"} 2667`) || !strings.Contains(said, `scope="once"} 2667`) {
 		t.Errorf("%s", said)
-	}
-	// What was before is of other interfaces.
-	renumbered := totals.New(totals.Config{Engine: s.Engine, Archive: query.Dir(s.DataDir), Renumbered: func(netip.Addr) time.Time { return now.Add(-time.Hour) }}, slog.New(slog.DiscardHandler))
-	if err := renumbered.At(t.Context(), now.Add(2*time.Minute)); err != nil || len(renumbered.Alerts()) > 0 {
-		t.Errorf("%v, %v", err, renumbered.Alerts())
 	}
 }

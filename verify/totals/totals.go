@@ -36,9 +36,6 @@ type Config struct {
 	Archive query.Archive
 	// Known are the interfaces that have a name or a role; nil: there are none.
 	Known func() []counting.Named
-	// Renumbered tells when an exporter's interfaces got other numbers; zero: never,
-	// and nil: of nobody. What was before is of other interfaces then.
-	Renumbered func(exporter netip.Addr) time.Time
 
 	Clock  func() time.Time // the collector's; default time.Now
 	Every  time.Duration    // of that clock; default five minutes
@@ -129,9 +126,6 @@ func (w *Watcher) At(ctx context.Context, now time.Time) error {
 	}
 	var alerts []Alert
 	for _, f := range append(counting.FindDrops(ways, known), counting.FindCopies(ways, known)...) {
-		if w.cfg.Renumbered != nil && w.cfg.Renumbered(f.Exporter).After(from) {
-			continue
-		}
 		a := Alert{Finding: f}
 		if f.Step >= 0 {
 			a.Since = from.Add(time.Duration(f.Step) * Step)
