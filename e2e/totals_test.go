@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/enrich/roles"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/simulate"
+	"github.com/minamo-flow/minamo/snmp"
 	"github.com/minamo-flow/minamo/verify/counting"
 	watch "github.com/minamo-flow/minamo/verify/totals"
 )
@@ -60,6 +62,7 @@ func TestTotals(t *testing.T) {
 			want: []alert{{tyoEdge1, counting.MoreDrops}, {tyoEdge1, counting.NoRoles}}},
 		{what: "core interfaces begin", start: 6, wrong: []string{"double-count"},
 			want: []alert{{tyoEdge1, counting.NewCopies}, {tyoCore1, counting.NewCopies}, {tyoIX1, counting.NewCopies}, {oskCore1, counting.NewCopies}, {oskEdge1, counting.NewCopies}}},
+		{what: "other numbers", start: 3, wrong: []string{"renumber:tyo-edge1", "renumber:osk-core1"}},
 		{what: "what others alarm of", start: 9, args: []string{"--everywhere"}, wrong: []string{"active-timer:osk-core1", "restart:osk-edge1", "silent:tyo-ix1", "half-metered:tyo-core1"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -67,7 +70,7 @@ func TestTotals(t *testing.T) {
 			begin := time.Date(2026, 11, 20, c.start, 0, 0, 0, time.UTC)
 			from, to, end := begin.Add(90*time.Minute), begin.Add(140*time.Minute), begin.Add(170*time.Minute)
 			data := filepath.Join(t.TempDir(), "data")
-			args := append([]string{"demo", "--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp")), "--snmp-port", "0",
+			args := append([]string{"demo", "--data", data, "--http", fmt.Sprintf("127.0.0.1:%d", freePort(t, "tcp")), "--snmp-port", fmt.Sprint(freePort(t, "udp")),
 				"--start", begin.Format(time.RFC3339), "--for", end.Sub(begin).String()}, c.args...)
 			for _, s := range c.wrong {
 				args = append(args, "--scenario", s+"@"+from.Format(time.RFC3339)+".."+to.Format(time.RFC3339))
@@ -78,6 +81,15 @@ func TestTotals(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer engine.Close()
+			devices, err := snmp.Load(filepath.Join(data, "devices.json"))
+			if err != nil || len(devices) != 5 {
+				t.Fatal(len(devices), err)
+			}
+			var eras []numbers.Era
+			for address, d := range devices {
+				eras = append(eras, numbers.Eras(address, d.Changes)...)
+			}
+			engine.SetEras(eras)
 			w := watch.New(watch.Config{Engine: engine, Archive: query.Dir(data), Known: known(!c.noRoles)}, slog.New(slog.DiscardHandler))
 			words := map[alert]string{}
 			for now := begin.Add(15 * time.Minute); now.Before(end); now = now.Add(5 * time.Minute) {
