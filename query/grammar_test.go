@@ -167,6 +167,8 @@ func (d *derivation) special(name string) string {
 		return pick(d.r, "ingress", "nosyn", "1001")
 	case "name or number":
 		return pick(d.r, "1", "2")
+	case "quoted name":
+		return pick(d.r, "'xe-0/0/0'", `"Ethernet7"`, "'7'")
 	case "text", "word", "regex":
 		return pick(d.r, "alice", `"o'brien"`, "'in'", "64496:100")
 	}

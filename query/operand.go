@@ -554,6 +554,29 @@ func accessListOperand(part int) operand {
 	}}
 }
 
+// interfaceOperand takes an interface's name, in quotes, in place of its number: so
+// 7 is a number always.
+var interfaceOperand = func() operand {
+	numbers := number(math.MaxUint32)
+	return operand{numbers.syntax + " | " + strings.Replace(textOperand.syntax, "text", "quoted name", 2), func(p *parser, values []value, all bool) (expr, *FilterError) {
+		name := p.peek()
+		if _, compared := comparators[strings.ToLower(name.text)]; compared {
+			name = p.ahead(1)
+		} else if name.is("in") {
+			name = p.ahead(2) // behind the bracket
+		}
+		part := slices.ContainsFunc([]string{"contains", "content", "has", "~", "matches", "regex"}, p.peek().is)
+		if name.kind != quoted && !part {
+			return numbers.parse(p, values, all)
+		}
+		names := make([]value, len(values))
+		for i, v := range values {
+			names[i] = interfaceName(v.columns[0])
+		}
+		return textOperand.parse(p, names, all)
+	}}
+}()
+
 // forwardOperand reads a forwarding status: a number or a reason means just
 // that status, a name the whole class, which is the upper two bits (RFC 7270
 // §4.12).

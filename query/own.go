@@ -54,7 +54,8 @@ CREATE TABLE own_networks (number UINTEGER, name VARCHAR, customer VARCHAR, site
 CREATE MACRO network_name(n) AS (SELECT name FROM own_networks WHERE number = n);
 CREATE MACRO network_customer(n) AS (SELECT customer FROM own_networks WHERE number = n);
 CREATE MACRO network_site(n) AS (SELECT site FROM own_networks WHERE number = n);
-CREATE TABLE own_interfaces (device UUID, number UINTEGER, role VARCHAR);
+CREATE TABLE own_interfaces (device UUID, number UINTEGER, name VARCHAR, role VARCHAR);
+CREATE MACRO interface_name(e, n) AS (SELECT name FROM own_interfaces WHERE device = e AND number = n);
 CREATE MACRO interface_role(e, n) AS (SELECT role FROM own_interfaces WHERE device = e AND number = n);
 `
 
@@ -75,12 +76,20 @@ func (e *Engine) SetNames(ctx context.Context, n Names) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM own_networks; DELETE FROM own_interfaces"); err != nil {
 		return fmt.Errorf("take over names: %w", err)
 	}
-	var roles []string
-	for id, role := range n.Roles {
-		roles = append(roles, fmt.Sprintf("(%s, %d, %s)", addrLiteral(flow.AddrFrom(id.Exporter)), id.Index, textLiteral(role)))
+	var interfaces []string
+	add := func(id InterfaceID) {
+		interfaces = append(interfaces, fmt.Sprintf("(%s, %d, %s, %s)", addrLiteral(flow.AddrFrom(id.Exporter)), id.Index, orNull(n.Interfaces[id]), orNull(n.Roles[id])))
 	}
-	slices.Sort(roles) // the same names make the same table
-	for some := range slices.Chunk(roles, 1000) {
+	for id := range n.Interfaces {
+		add(id)
+	}
+	for id := range n.Roles {
+		if _, named := n.Interfaces[id]; !named {
+			add(id)
+		}
+	}
+	slices.Sort(interfaces) // the same names make the same table
+	for some := range slices.Chunk(interfaces, 1000) {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO own_interfaces VALUES "+strings.Join(some, ", ")); err != nil {
 			return fmt.Errorf("take over names: %w", err)
 		}
@@ -213,7 +222,12 @@ func networkName(c flow.Column) value     { return value{"network_name(%s)", []f
 func networkCustomer(c flow.Column) value { return value{"network_customer(%s)", []flow.Column{c}} }
 func networkSite(c flow.Column) value     { return value{"network_site(%s)", []flow.Column{c}} }
 
-// interfaceRole is what an exporter's interface is for.
+// interfaceName is what an exporter's interface is called, and interfaceRole what
+// it is for.
+func interfaceName(c flow.Column) value {
+	return value{"interface_name(%s, %s)", []flow.Column{flow.Exporter, c}}
+}
+
 func interfaceRole(c flow.Column) value {
 	return value{"interface_role(%s, %s)", []flow.Column{flow.Exporter, c}}
 }

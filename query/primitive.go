@@ -127,7 +127,7 @@ var primitives = []primitive{
 		{"if", columns(flow.InIf, flow.OutIf)},
 		{"in if", columns(flow.InIf)},
 		{"out if", columns(flow.OutIf)},
-	}, number(1<<32 - 1), "ifIndex of the input or output interface."},
+	}, interfaceOperand, "Input or output interface: its ifIndex, or its name in quotes, `in if 'xe-0/0/0'`."},
 	{[]subject{
 		{"as", columns(flow.SrcAS, flow.DstAS)},
 		{"src as", columns(flow.SrcAS)},
