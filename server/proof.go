@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/enrich/rates"
 	"github.com/minamo-flow/minamo/query"
 	"github.com/minamo-flow/minamo/snmp"
@@ -184,6 +185,13 @@ func (s *Server) proof(ctx context.Context, in *proofInput) (*proofOutput, error
 	})
 	if s.watcher != nil {
 		out.Body.Changes = s.watcher.Changes(from, to.Add(proof.Step))
+		if s.Poller != nil {
+			eras := s.Poller.Eras()
+			for i := range out.Body.Changes {
+				c := &out.Body.Changes[i]
+				c.Index = numbers.Of(eras, c.Exporter, c.Index, c.At)
+			}
+		}
 	}
 	return out, nil
 }
