@@ -111,14 +111,20 @@ type History struct {
 	last     map[netip.Addr]*device
 	complain bool
 
-	eras atomic.Pointer[[]numbers.Era]
+	eras atomic.Pointer[map[netip.Addr][]numbers.Era] // by device
 
 	readings, restarts, resets, failed, damaged atomic.Uint64
 }
 
 // SetEras tells which numbers interfaces had once: from now on answers of then have
 // those of today.
-func (h *History) SetEras(eras []numbers.Era) { h.eras.Store(&eras) }
+func (h *History) SetEras(eras []numbers.Era) {
+	of := map[netip.Addr][]numbers.Era{}
+	for _, e := range eras {
+		of[e.Device] = append(of[e.Device], e)
+	}
+	h.eras.Store(&of)
+}
 
 type device struct {
 	source Source

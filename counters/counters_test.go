@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minamo-flow/minamo/enrich/numbers"
 	"github.com/minamo-flow/minamo/internal/journal"
 )
 
@@ -222,4 +223,30 @@ func BenchmarkTable(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(info.Size())/1440/1000, "B/interval")
+}
+
+// TestEras: what an interface counted is its own, whichever number it had.
+func TestEras(t *testing.T) {
+	h := Open(Config{Dir: t.TempDir()}, quiet)
+	add := func(second int, index uint32, in uint64) {
+		one := at(second, in)
+		one.Index = index
+		h.Add(&Reading{Device: router, Source: SNMP, Interfaces: []Interface{one}})
+	}
+	for second := 0; second <= 300; second += 60 {
+		add(second, 3, uint64(second)*1000)
+	}
+	for second := 330; second <= 630; second += 60 {
+		add(second, 7, uint64(second)*1000)
+	}
+	h.SetEras(numbers.Eras(router, []numbers.Change{{At: noon.Add(310 * time.Second), Now: map[uint32]uint32{3: 7, 7: 3}}}))
+	for _, index := range []uint32{0, 7} {
+		table, err := h.Table(router, index, noon, noon.Add(15*time.Minute), 15*time.Minute)
+		if err != nil || len(table) != 1 || table[Key{router, 7}] == nil || table[Key{router, 7}].Amounts[0].InOctets != 600_000 {
+			t.Errorf("%d: %v, %v", index, table, err)
+		}
+	}
+	if table, err := h.Table(router, 3, noon, noon.Add(15*time.Minute), 15*time.Minute); err != nil || len(table) > 0 {
+		t.Errorf("3 is none: %v, %v", table, err)
+	}
 }

@@ -100,17 +100,18 @@ type Key struct {
 func (h *History) Table(device netip.Addr, index uint32, from, to time.Time, step time.Duration) (map[Key]*Series, error) {
 	n := int((to.Sub(from) + step - 1) / step)
 	all := map[Key]*Series{}
-	var eras []numbers.Era
+	var eras map[netip.Addr][]numbers.Era
 	if known := h.eras.Load(); known != nil {
 		eras = *known
 	}
 	err := h.Read(device, from, to, func(r *Record) error {
+		then := eras[r.Device]
 		for k := range r.Intervals {
 			i := &r.Intervals[k]
 			if !i.To.After(from) || !i.From.Before(to) {
 				continue
 			}
-			key := Key{r.Device, numbers.Of(eras, r.Device, i.Index, i.From)}
+			key := Key{r.Device, numbers.Of(then, r.Device, i.Index, i.From)}
 			if index != 0 && key.Index != index {
 				continue
 			}
