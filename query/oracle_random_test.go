@@ -492,7 +492,7 @@ func TestSwappedFlows(t *testing.T) {
 			text := strings.Split(s.phrases, "|")[0]
 			switch {
 			case len(s.values) == 0:
-			case strings.Contains(p.operand.syntax, "text"):
+			case strings.Contains(p.operand.syntax, "text") && !strings.Contains(p.operand.syntax, "quoted name"):
 				text += " alice"
 			case strings.Contains(p.operand.syntax, "time"):
 				text += " present"
