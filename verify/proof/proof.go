@@ -157,6 +157,9 @@ const (
 	farOff      = 10   // an error that says nothing at all
 )
 
+// longAgo is when numbers changed, if that is no reason any more.
+const longAgo = 14 * 24 * time.Hour
+
 // compared is an interface while it is judged.
 type compared struct {
 	Finding
@@ -454,9 +457,17 @@ func (x *Exporter) otherNumber(c *compared) {
 
 // misnamed finds the other interfaces of a device whose flows have others' numbers:
 // those that are not told of, for another is then told too much of, and those whose
-// traffic changed so much that they seem to be wrong only since later.
+// traffic changed so much that they seem to be wrong only since later. Where numbers
+// changed before the time that is looked at, some are told too much of in all of it,
+// and others too little.
 func (x *Exporter) misnamed(all []*compared) {
-	if !slices.ContainsFunc(all, func(c *compared) bool { return c.Verdict == Renumbered && c.Ratio > 1 }) {
+	always := func(verdicts ...Verdict) bool {
+		return slices.ContainsFunc(all, func(c *compared) bool {
+			return slices.Contains(verdicts, c.Verdict) && c.Since.Before(x.From.Add(30*time.Minute))
+		})
+	}
+	before := x.Renumbered.Before(x.From) && x.From.Sub(x.Renumbered) < longAgo && always(TooHigh) && always(TooLow, HalfMissing)
+	if !before && !slices.ContainsFunc(all, func(c *compared) bool { return c.Verdict == Renumbered && c.Ratio > 1 }) {
 		return
 	}
 	for _, c := range all {

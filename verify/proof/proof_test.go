@@ -185,6 +185,19 @@ func TestVerdicts(t *testing.T) {
 				}
 			}
 		}, want: Renumbered, words: "other numbers since 2026-11-16 17:00 UTC"},
+		"other numbers, for longer than is looked at": {change: func(x *Exporter) {
+			x.Renumbered = noon.Add(-50 * time.Hour)
+			for k := range x.Interfaces {
+				f := &x.Interfaces[k]
+				for i := range f.Counter {
+					f.Counter[i] *= float64(f.Index%4+1) / float64(f.Index)
+				}
+			}
+		}, of: func(f *Interface) bool { return f.Direction == In }, want: Renumbered, words: "other numbers since 2026-11-14 10:00 UTC"},
+		"other numbers before, and one is wrong": {change: func(x *Exporter) {
+			x.Renumbered = noon.Add(-50 * time.Hour)
+			x.each(0, first, times(.8))
+		}, of: first, want: TooLow},
 		"another number, and flows have the old one": {change: func(x *Exporter) {
 			x.Renumbered = noon.Add(60 * Step)
 			x.each(0, first, func(f *Interface, i int) {
