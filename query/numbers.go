@@ -129,10 +129,10 @@ func (e *Engine) once(exporter netip.Addr, v *Value) (name string) {
 	if err != nil || number < numbers.Gone {
 		return ""
 	}
-	v.Label = fmt.Sprintf("%d once", number&^numbers.Gone)
 	for _, x := range e.numbered() {
 		if x.Device == exporter && x.Gone[uint32(number)] != "" {
 			name = x.Gone[uint32(number)]
+			v.Label = fmt.Sprintf("%d once", number&^numbers.Gone)
 		}
 	}
 	return name

@@ -564,14 +564,16 @@ func (x *Exporter) unmetered(c *compared) (name, words string) {
 	for i := range x.Kinds {
 		k := &x.Kinds[i]
 		now, before := k.share(c.from, c.to), k.share(0, c.since)
-		explains := func(share float64) bool { // flows are not bytes: roughly
-			return share > 0.05 && c.Ratio > 0.6*(1-share)
+		explains := func(share, nearly float64) bool { // flows are not bytes: roughly
+			return share > 0.05 && c.Ratio > nearly*(1-share)
 		}
+		// What has never been there explains nothing that was right before.
+		always := !c.hasBefore || c.before < c.Ratio*(1+2*tolerance+c.Error)
 		switch {
 		case now < 0 || now > 0.002:
-		case before > 0.01 && explains(before):
+		case before > 0.01 && explains(before, 0.6):
 			return k.Name, fmt.Sprintf("none of this exporter's flows has been %s since %s; before, %s were.", k.Name, clock(c.Since), percent(before))
-		case before <= 0.002 && explains(k.Elsewhere):
+		case before <= 0.002 && always && explains(k.Elsewhere, 0.85):
 			return k.Name, fmt.Sprintf("none of this exporter's flows is %s, while %s are of the others'.", k.Name, percent(k.Elsewhere))
 		}
 	}

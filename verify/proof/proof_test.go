@@ -150,6 +150,18 @@ func TestVerdicts(t *testing.T) {
 			x.kind("IPv6", 0, .3, .3, .3)
 			x.kind("MPLS", 0, 0, 0, .25)
 		}, want: ProtocolMissing, words: "none of this exporter's flows is MPLS, while 25 % are of the others'"},
+		"what never was there explains no change": {change: func(x *Exporter) {
+			x.each(60, all, times(.5))
+			x.kind("MPLS", 0, 0, 0, .35)
+		}, want: RateWrong, implied: 2000},
+		"nor half of a bundle": {change: func(x *Exporter) {
+			x.each(60, first, times(.5))
+			x.kind("IPv6", 0, 0, 0, .45)
+		}, of: first, want: HalfMissing},
+		"nor half from the beginning on": {change: func(x *Exporter) {
+			x.each(0, all, times(.5))
+			x.kind("MPLS", 0, 0, 0, .35)
+		}, want: RateWrong, implied: 2000},
 		"IPv6 explains less than that": {change: func(x *Exporter) {
 			x.each(60, all, times(.25))
 			x.kind("IPv6", 60, .35, 0, .35)

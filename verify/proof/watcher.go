@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -120,9 +121,11 @@ func (w *Watcher) judge(ctx context.Context, now time.Time) {
 		return
 	}
 	news := false
+	judged := map[place]bool{}
 	for address, x := range exporters {
 		for _, f := range Judge(x) {
 			at := place{address, f.Index, f.Direction}
+			judged[at] = true
 			was := w.current[at]
 			if f.Verdict == Unknown && was.Verdict.Wrong() {
 				continue // it is as it was, until something else is known
@@ -140,6 +143,8 @@ func (w *Watcher) judge(ctx context.Context, now time.Time) {
 			w.log.Log(ctx, level, what, "exporter", address, "ifIndex", f.Index, "direction", f.Direction, "verdict", f.Verdict, "words", f.Words)
 		}
 	}
+	// A number that a device has no more is no alarm: its interface has another now.
+	maps.DeleteFunc(w.current, func(at place, _ Finding) bool { return exporters[at.exporter] != nil && !judged[at] })
 	if !news {
 		return
 	}
