@@ -107,6 +107,7 @@ func (p *Poller) save() error {
 		}
 	}
 	p.mu.Unlock()
+	s.Devices = append(s.Devices, p.unasked...) // who is asked again one day is known still
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ type Poller struct {
 
 	mu      sync.Mutex
 	devices map[netip.Addr]*polled
+	unasked []savedDevice // known from before, and nobody may ask them now
 	busy    int
 	wake    chan struct{}
 
@@ -94,6 +95,8 @@ func New(cfg Config, log *slog.Logger) *Poller {
 			if a := p.access(d.Address); a != nil {
 				d.Reachable, d.Version = false, a.version()
 				p.devices[d.Address] = &polled{Device: d.Device, access: a, list: d.List, changes: d.Changes, absent: d.Absent, turns: namesEvery}
+			} else {
+				p.unasked = append(p.unasked, d)
 			}
 		}
 	}
@@ -222,6 +225,7 @@ func (p *Poller) ask(ctx context.Context, d *polled) {
 			d.session.Conn.Close()
 			d.session = nil
 		}
+		device.Uptime = d.Uptime // a restart is seen by who gets all answers
 		device.Error = explain(err, d.access, p.cfg.Timeout, p.cfg.Retries).Error()
 		if ctx.Err() == nil && (d.Reachable || d.missed == 0) {
 			p.log.Warn("a device does not answer SNMP", "device", device.Address, "error", device.Error)
@@ -369,6 +373,9 @@ func (p *Poller) Eras() (eras []numbers.Era) {
 	defer p.mu.Unlock()
 	for address, d := range p.devices {
 		eras = append(eras, numbers.Eras(address, d.changes)...)
+	}
+	for _, d := range p.unasked {
+		eras = append(eras, numbers.Eras(d.Address, d.Changes)...)
 	}
 	slices.SortStableFunc(eras, func(a, b numbers.Era) int { return a.Device.Compare(b.Device) })
 	return eras
